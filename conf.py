@@ -1,0 +1,34 @@
+"""Sphinx's configuration. Sphinx executes nothing: it renders what the store holds."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "docs" / "_ext"))
+
+project = "Mithril"
+author = "The Mithril documentation project"
+language = "en"
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "mithril_docs", "mithril_docs.theme"]
+exclude_patterns = ["_*", "**/.*"]
+
+# The pages.
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+nitpicky = True
+
+# The looks.
+html_theme = "sphinx_book_theme"
+html_title = "Mithril docs"
+html_favicon = "docs/_static/logo.svg"
+html_static_path = ["docs/_static"]
+templates_path = ["docs/_templates"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "back_to_top_button": False,
+    "navbar_persistent": [],
+    "primary_sidebar_end": [],
+    "footer_content_items": ["copyright.html"],
+}

@@ -1,0 +1,26 @@
+"""The machine that builds Mithril's documentation.
+
+A page goes one straight line through this package::
+
+    page.py ──▶ execute.py ──▶ store.py ──▶ merge.py ──▶ render.py ──▶ the site
+               (kernel.py)               (verification.py, downloads.py)
+
+``python -m mithril_docs execute`` runs inside one backend's environment; all that follows runs inside Sphinx, which
+executes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the parts of the extension with Sphinx."""
+    from mithril_docs import directives, downloads, render, verification
+
+    for part in (render, directives, verification, downloads):
+        part.setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,68 @@
+"""The backends of the site, one row each. Adding a backend is adding a row and ``constraints/<name>.txt``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+#: What every environment holds beside the framework; the first words of every install line.
+BASE = ("mithril", "numpy", "scipy")
+
+#: The class that pages name; execution swaps it for the backend's own.
+WRITTEN_CLASS = "NumpyBackend"
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """One way to run a page.
+
+    Attributes
+    ----------
+    name: the word in URLs, file names and front matter.
+    title: what readers see.
+    cls: the class in the ``mithril`` module.
+    framework: the distribution that is this backend's framework, None where NumPy is it.
+    requirement: what ``pip install`` is given for the framework, without a version.
+    modules: top-level modules of the framework; no other environment may hold them.
+    startup: Python that makes the class available where ``import mithril`` alone does not.
+    environ: environment variables that every kernel of this backend sees.
+    """
+
+    name: str
+    title: str
+    cls: str
+    framework: str | None = None
+    requirement: str | None = None
+    modules: tuple[str, ...] = ()
+    startup: str = ""
+    environ: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """The distributions that a reader always installs for this backend."""
+        return BASE + ((self.framework,) if self.framework else ())
+
+
+#: mithril 0.1.1 hides MlxBackend unless the platform is Darwin, though it runs elsewhere.
+MLX_STARTUP = """\
+import mithril as ml
+from mithril.backends.with_autograd.mlx_backend import MlxBackend
+ml.MlxBackend = MlxBackend
+"""
+
+_ROWS = (
+    Backend("numpy", "NumPy", "NumpyBackend"),
+    Backend("torch", "PyTorch", "TorchBackend", "torch", "torch", ("torch",)),
+    Backend("jax", "JAX", "JaxBackend", "jax", "jax", ("jax", "jaxlib"), environ=(("JAX_PLATFORMS", "cpu"),)),
+    Backend(
+        "mlx",
+        "MLX",
+        "MlxBackend",
+        "mlx",
+        "mlx" if sys.platform == "darwin" else "mlx[cpu]",
+        ("mlx",),
+        startup="" if sys.platform == "darwin" else MLX_STARTUP,
+    ),
+)
+
+BACKENDS: dict[str, Backend] = {row.name: row for row in _ROWS}

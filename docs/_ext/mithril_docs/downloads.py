@@ -1,0 +1,118 @@
+"""What a learner takes home: each page for one backend, as a notebook with its outputs and as a script."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode, v4
+from sphinx.application import Sphinx
+
+from mithril_docs import merge
+from mithril_docs.backends import BACKENDS
+from mithril_docs.page import Cell
+
+FOLDER = "_downloads/pages"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("build-finished", _write)
+
+
+def path(page: str, backend: str, ending: str) -> str:
+    """Where a download lies, relative to the site's root."""
+    return f"{FOLDER}/{page}-{backend}.{ending}"
+
+
+def install_line(backend: str, record: merge.Record, build: merge.Build) -> str:
+    """What to type to run the page on the backend: the very versions that ran here.
+
+    Source: the imports of the page and the versions of the environment that executed it.
+    """
+    row = BACKENDS[backend]
+    versions = build.environments[backend].versions
+    result = record.runs[backend].result
+    names = list(row.distributions) + sorted(set(result.distributions if result else ()) - set(row.distributions))
+    words = []
+    for name in names:
+        written = row.requirement if name == row.framework else name
+        pinned = f"{written}=={versions[name]}" if name in versions else str(written)
+        words.append(f'"{pinned}"' if "[" in pinned else pinned)
+    return "pip install " + " ".join(words)
+
+
+def notebook(backend: str, record: merge.Record, build: merge.Build) -> NotebookNode:
+    """The page as a notebook for one backend, with its outputs; it needs nothing but the install line."""
+    result = record.runs[backend].result
+    assert result is not None
+    line = install_line(backend, record, build)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = v4.new_notebook(metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    for cell, outputs in merge.view_notebook(record.page, result):
+        identifier = f"c{len(made.cells)}"
+        if cell.code:
+            metadata = {"tags": _tags(cell, backend)}
+            made.cells.append(v4.new_code_cell(cell.source, outputs=outputs, id=identifier, metadata=metadata))
+        elif prose := plain_markdown(cell.source, backend, line):
+            made.cells.append(v4.new_markdown_cell(prose, id=identifier))
+    head = f"The requirements of this notebook, for {BACKENDS[backend].title}:\n\n```shell\n{line} ipykernel\n```"
+    made.cells.insert(1, v4.new_markdown_cell(head, id="install"))
+    return made
+
+
+def _tags(cell: Cell, backend: str) -> list[str]:
+    kept = [tag for tag in cell.tags if tag == "timing"]
+    # Jupyter goes on after such a cell; jupytext makes a comment of it in a script, which could not.
+    return kept + (["raises-exception", "active-ipynb"] if cell.raises(backend) else [])
+
+
+def plain_markdown(source: str, backend: str, line: str) -> str:
+    """Prose for any Jupyter: passages of other backends left out, directives and roles made plain Markdown.
+
+    ``line`` takes the place of ``{install}``.
+    """
+    rows: list[str] = []
+    fences: list[tuple[str, str]] = []
+    for row in source.splitlines():
+        opening = re.match(r"^(:{3,}|`{3,})\{([\w-]+)\}\s*(.*)$", row)
+        if fences and row.strip() == fences[-1][0]:
+            fences.pop()
+        elif opening:
+            fence, name, argument = opening.groups()
+            keep = name != "backends" or backend in argument.split()
+            kind = "drop" if name in ("toctree", "verification") or not keep else "quote" if keep and name not in (
+                "backends", "install") else "plain"  # fmt: skip
+            fences.append((fence, kind))
+            if name == "install":
+                rows += ["```shell", line, "```"]
+            elif kind == "quote":
+                rows.append(f"> **{argument or name.capitalize()}**")
+        elif any(kind == "drop" for _, kind in fences):
+            continue
+        elif any(kind == "quote" for _, kind in fences):
+            rows.append(f"> {row}".rstrip())
+        elif not re.match(r"^\([\w-]+\)=$", row):
+            rows.append(row)
+    text = re.sub(r"\{[\w:-]+\}`([^`<]+?)\s*(?:<[^>`]*>)?`", r"\1", "\n".join(rows))
+    # A link to another page of the site leads nowhere from a notebook on its own.
+    return re.sub(r"(?<!!)\[([^\]]+)\]\((?![a-z]+://)[^)]*\)", r"\1", text).strip()
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.format != "html":
+        return
+    build: merge.Build = app.mithril_build  # type: ignore[attr-defined]
+    for record in build.records.values():
+        for name in record.shown:
+            if record.runs[name].result is None:
+                continue
+            made = notebook(name, record, build)
+            _write_file(Path(app.outdir, path(record.page.name, name, "ipynb")), nbformat.writes(made))
+            _write_file(Path(app.outdir, path(record.page.name, name, "py")), jupytext.writes(made, fmt="py:percent"))
+
+
+def _write_file(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

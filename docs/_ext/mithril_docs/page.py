@@ -1,0 +1,273 @@
+"""A page: its front matter, its cells, and what each backend makes of them.
+
+Reads MyST notebooks with jupytext and runs nothing. A page that breaks the contract of a page is still read; what
+is wrong with it stands in :attr:`Page.problems`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import yaml
+from nbformat import NotebookNode
+
+from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
+
+#: Front matter that a page may have; anything else is a misspelling.
+FRONT_MATTER = {
+    "file_format", "kernelspec", "description", "roadmap", "unsupported", "timeout", "files",
+    "orphan", "myst", "tocdepth", "html_theme.sidebar_secondary.remove",
+}  # fmt: skip
+#: Cell options of ours; the others (``mystnb``, ``tags``) belong to myst-nb.
+CELL_OPTIONS = {"tags", "mystnb", "backends", "raises", "parity"}
+#: Tags that change what a result means; others only change how it looks.
+STEERING_TAGS = {"backend", "timing"}
+#: Seconds that a cell may take unless its page says otherwise.
+DEFAULT_TIMEOUT = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A cell of a page: ``index`` counts all cells from 0, ``number`` code cells from 1 (0 for prose)."""
+
+    index: int
+    number: int
+    line: int
+    code: bool
+    source: str
+    metadata: dict[str, Any]
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self.metadata.get("tags", ()))
+
+    def runs_on(self, backend: str) -> bool:
+        """Whether the cell belongs to the backend's view of the page."""
+        return backend in self.metadata.get("backends", BACKENDS)
+
+    def raises(self, backend: str) -> dict[str, str]:
+        """The failure declared for the backend, exception to words; empty where the cell must pass."""
+        declared = self.metadata.get("raises", {})
+        return declared.get(backend, declared.get("all", {}))
+
+    def source_for(self, backend: str) -> str:
+        """The code as the reader of that backend sees it: in the ``backend`` cell the class is swapped."""
+        if "backend" not in self.tags:
+            return self.source
+        lines = self.source.splitlines()
+        for node in backend_classes(self.source):
+            assert node.end_lineno is not None and node.end_col_offset is not None
+            row = lines[node.end_lineno - 1].encode()
+            start, end = node.end_col_offset - len(node.attr), node.end_col_offset
+            lines[node.end_lineno - 1] = (row[:start] + BACKENDS[backend].cls.encode() + row[end:]).decode()
+        return "\n".join(lines)
+
+
+def backend_classes(source: str) -> list[ast.Attribute]:
+    """The places in the code that name the written backend class, ``ml.NumpyBackend``."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    return [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == WRITTEN_CLASS]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A page of the site: a MyST notebook, or prose alone where it has no code cell.
+
+    Attributes
+    ----------
+    name: Sphinx's name of the document, such as ``getting_started/hello_world``.
+    path: the file.
+    front: the front matter.
+    cells: prose and code in order.
+    problems: what breaks the contract of a page, ``(line, words)``; such a page is not executed.
+    """
+
+    name: str
+    path: Path
+    front: dict[str, Any]
+    cells: tuple[Cell, ...]
+    problems: tuple[tuple[int, str], ...]
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything in the page to execute."""
+        return any(cell.code for cell in self.cells)
+
+    @property
+    def backends(self) -> list[str]:
+        """The backends that the page runs on, in the order of the table; none where it is prose alone."""
+        return [name for name in BACKENDS if name not in self.unsupported] if self.runs else []
+
+    @property
+    def unsupported(self) -> dict[str, str]:
+        """Backend to reason, for those that the page does not run on."""
+        declared = self.front.get("unsupported") or {}
+        return declared if isinstance(declared, dict) else {}
+
+    @property
+    def roadmap(self) -> list[str]:
+        return list(self.front.get("roadmap") or ())
+
+    @property
+    def files(self) -> list[Path]:
+        """Local files that the page declares; its kernels find copies of them in their working folder."""
+        return [self.path.parent / name for name in self.front.get("files") or ()]
+
+    @property
+    def timeout(self) -> float:
+        return float(self.front.get("timeout", DEFAULT_TIMEOUT))
+
+    def view(self, backend: str) -> Iterator[Cell]:
+        """The code cells of the page on a backend, as its reader sees them."""
+        for cell in self.cells:
+            if cell.code and cell.runs_on(backend):
+                yield dataclasses.replace(cell, source=cell.source_for(backend))
+
+    def digest(self, backend: str) -> str:
+        """A digest of all in the page that can change its result on the backend; prose is not."""
+        steering = [
+            [
+                cell.source,
+                sorted(STEERING_TAGS.intersection(cell.tags)),
+                cell.raises(backend),
+                sorted(cell.metadata.get("parity", ())),
+            ]
+            for cell in self.view(backend)
+        ]
+        files = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in self.files]
+        content = json.dumps([steering, files, self.timeout], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def find_pages(docs: Path) -> list[Page]:
+    """Read every page under a folder, sorted by name. Hidden folders and those with an underscore hold no pages."""
+    paths = [path.relative_to(docs) for path in docs.rglob("*.md")]
+    shown = [path for path in paths if not any(part.startswith(("_", ".")) for part in path.parts)]
+    return sorted((read_page(docs / path, docs) for path in shown), key=lambda page: page.name)
+
+
+def read_page(path: Path, docs: Path) -> Page:
+    """Read one page. What is wrong with it is collected, not raised."""
+    name = path.relative_to(docs).with_suffix("").as_posix()
+    text = path.read_text(encoding="utf-8")
+    try:
+        front, notebook = _parse(text)
+    except Exception as error:  # jupytext and PyYAML raise many kinds on a malformed page
+        return Page(name, path, {}, (), ((1, f"cannot be read as a MyST notebook: {' '.join(str(error).split())}"),))
+    cells = []
+    number = 0
+    for index, (cell, line) in enumerate(zip(notebook.cells, notebook.metadata.source_map, strict=True)):
+        code = cell.cell_type == "code"
+        number += code
+        metadata = json.loads(json.dumps(cell.metadata))
+        cells.append(Cell(index, number if code else 0, line + 1, code, cell.source, metadata))
+    page = Page(name, path, front, tuple(cells), ())
+    return dataclasses.replace(page, problems=tuple(_problems(page)))
+
+
+def _parse(text: str) -> tuple[dict[str, Any], NotebookNode]:
+    # jupytext takes broken front matter for prose, and adds keys of its own to a good one.
+    front = yaml.safe_load(text.split("\n---", 1)[0].removeprefix("---")) if text.startswith("---") else {}
+    return front, jupytext.myst.myst_to_notebook(text, add_source_map=True)
+
+
+def _problems(page: Page) -> Iterator[tuple[int, str]]:
+    """What breaks the contract of a page, line and words."""
+    for key in sorted(set(page.front) - FRONT_MATTER):
+        yield 1, f"unknown front matter '{key}'"
+    if "roadmap" not in page.front:
+        yield 1, "front matter lacks 'roadmap', the list of roadmap ids that the page serves"
+    for identifier in page.roadmap:
+        if identifier not in roadmap():
+            yield 1, f"roadmap id '{identifier}' does not exist in roadmap.toml"
+    if not page.front.get("description"):
+        yield 1, "front matter lacks 'description', one sentence for search engines"
+    if not isinstance(page.front.get("unsupported") or {}, dict) or not all(page.unsupported.values()):
+        yield 1, "'unsupported' maps each backend to a reason"
+    yield from ((1, f"unknown backend '{name}' in 'unsupported'") for name in _unknown(page.unsupported))
+    for path in page.files:
+        if not path.is_file():
+            yield 1, f"file '{path.name}', named in 'files', does not exist"
+
+    code = [cell for cell in page.cells if cell.code]
+    tagged = [cell for cell in code if "backend" in cell.tags]
+    if code and page.front.get("file_format") != "mystnb":
+        yield 1, "a page with code cells says 'file_format: mystnb' in its front matter"
+    if code and len(tagged) != 1:
+        yield 1, f"needs exactly one cell tagged 'backend', has {len(tagged)}"
+    for cell in tagged:
+        if len(backend_classes(cell.source)) != 1 or "backends" in cell.metadata:
+            yield (
+                cell.line,
+                f"cell {cell.number}: the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends",
+            )
+    for cell in code:
+        where = f"cell {cell.number}"
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            yield cell.line, f"{where}: SyntaxError: {error.msg} (line {error.lineno} of the cell)"
+        for key in sorted(set(cell.metadata) - CELL_OPTIONS):
+            yield cell.line, f"{where}: unknown option '{key}'"
+        for key, extra in (("backends", ()), ("raises", ("all",))):
+            for name in _unknown(cell.metadata.get(key, ()), extra):
+                yield cell.line, f"{where}: unknown backend '{name}' in '{key}'"
+        if not all(isinstance(words, dict) and len(words) == 1 for words in cell.metadata.get("raises", {}).values()):
+            yield cell.line, f"{where}: 'raises' maps a backend (or all) to one exception and its words"
+    for cell in page.cells:
+        if not cell.code:
+            yield from _prose_problems(cell)
+
+
+def _unknown(names: Any, extra: tuple[str, ...] = ()) -> list[str]:
+    return sorted(str(name) for name in names if name not in BACKENDS and name not in extra)
+
+
+_PYTHON_BLOCK = re.compile(
+    r"^[>\s]*(?:`{3,}|~{3,})\s*(?:\{(?:code|code-block|sourcecode)\}\s*)?\{?i?py(?:thon|con)?\d?\b"
+)
+_NESTED_CELL = re.compile(r"^[>\s]*(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
+_PASSAGE = re.compile(r"^(:{3,})(?:\{([\w-]+)\}(.*))?$")
+
+
+def _prose_problems(cell: Cell) -> Iterator[tuple[int, str]]:
+    """Python that no build executes, passages for unknown backends, and passages that a cell cuts in two."""
+    opened: list[str] = []
+    for line, row in enumerate(cell.source.splitlines(), cell.line):
+        if _PYTHON_BLOCK.match(row):
+            yield line, "a Python block that is not executed: make it a code-cell at the top level"
+        elif _NESTED_CELL.match(row):
+            yield line, "a code-cell inside another block is not executed"
+        elif passage := _PASSAGE.match(row.rstrip()):
+            fence, name, argument = passage.groups()
+            if not name:
+                if not opened or opened.pop() != fence:
+                    yield line, "this ends a passage that does not begin here: a passage holds no cells"
+                continue
+            opened.append(fence)
+            if name == "backends":
+                yield from ((line, f"unknown backend '{word}' in a passage") for word in _unknown(argument.split()))
+                if not argument.split():
+                    yield line, "a passage names the backends that it is for"
+    if opened:
+        yield cell.line, "a passage is not closed before the next cell: a passage holds no cells"
+
+
+@functools.cache
+def roadmap() -> dict[str, dict[str, str]]:
+    """The promises of the site, by id, from ``roadmap.toml`` beside this file."""
+    import tomllib
+
+    return tomllib.loads(Path(__file__).with_name("roadmap.toml").read_text(encoding="utf-8"))

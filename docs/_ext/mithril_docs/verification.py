@@ -1,0 +1,151 @@
+"""The record of a build: ``verification.json`` for tools, and the ``verification`` directive for readers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+from mithril_docs import merge
+from mithril_docs.backends import BACKENDS
+from mithril_docs.page import roadmap
+from mithril_docs.render import build_of
+
+FILE = "verification.json"
+
+
+def setup(app: Sphinx) -> None:
+    app.add_directive("verification", VerificationDirective)
+    app.connect("env-get-outdated", _always_outdated)
+    app.connect("build-finished", _write)
+
+
+def record_of(build: merge.Build) -> dict[str, Any]:
+    """The record in the form that tools read; see the design for its shape."""
+    versions = [environment.versions for environment in build.environments.values()]
+    return {
+        "mithril": next((found["mithril"] for found in versions if "mithril" in found), None),
+        "environments": {name: environment.versions for name, environment in build.environments.items()},
+        "pages": {name: _page(record) for name, record in build.records.items() if record.page.runs or record.failures},
+        # Filled by the reference, the options and the error catalogue when they exist.
+        "coverage": {},
+    }
+
+
+def _page(record: merge.Record) -> dict[str, Any]:
+    return {
+        "roadmap": record.page.roadmap,
+        "backends": {name: _run(run) for name, run in record.runs.items()},
+        "parity": record.parity,
+    } | ({"problems": [words for _, words in record.page.problems]} if record.page.problems else {})
+
+
+def _run(run: merge.Run) -> dict[str, Any]:
+    if run.status == "unsupported":
+        return {"status": run.status, "reason": run.causes[0]}
+    content: dict[str, Any] = {"status": run.status}
+    if run.result:
+        content |= {"cells": len(run.result.outputs), "seconds": run.result.seconds}
+    return content | ({"causes": run.causes} if run.causes else {})
+
+
+def _always_outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    return [name for name in env.found_docs if name in getattr(env, "mithril_verification", ())]
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.format != "html":
+        return
+    content = json.dumps(record_of(build_of(app)), indent=1, sort_keys=True)
+    Path(app.outdir, FILE).write_text(content + "\n", encoding="utf-8")
+
+
+class VerificationDirective(SphinxDirective):
+    """``:::{verification} pages``: one table of the record: ``environments``, ``pages`` or ``promises``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        pages: set[str] = getattr(self.env, "mithril_verification", set())
+        self.env.mithril_verification = pages | {self.env.docname}  # type: ignore[attr-defined]
+        tables = {"environments": _environments, "pages": _pages, "promises": _promises}
+        if self.arguments[0] not in tables:
+            raise self.error(f"no table '{self.arguments[0]}': name one of {', '.join(tables)}")
+        table = _table(tables[self.arguments[0]](build_of(self.env.app)))
+        if self.arguments[0] != "pages":
+            return [table]
+        file = "../" * self.env.docname.count("/") + FILE
+        tools = nodes.paragraph("", "For tools: ", nodes.reference("", FILE, refuri=file), classes=["mb-ran"])
+        return [table, tools]
+
+
+def _environments(build: merge.Build) -> list[list[Any]]:
+    shared = {"python": "Python", "mithril": "Mithril", "numpy": "NumPy", "scipy": "SciPy", "matplotlib": "Matplotlib"}
+    rows: list[list[Any]] = [["Backend", "Framework", *shared.values()]]
+    for name, found in build.environments.items():
+        row = BACKENDS[name]
+        framework = f"{row.framework} {found.versions.get(row.framework, 'missing')}" if row.framework else "none"
+        rows.append([row.title, framework, *(found.versions.get(key, "missing") for key in shared)])
+    return rows
+
+
+def _pages(build: merge.Build) -> list[list[Any]]:
+    rows: list[list[Any]] = [["Page", *(BACKENDS[name].title for name in build.environments), "Compared"]]
+    for name, record in build.records.items():
+        if not record.runs:
+            continue
+        agree = [value["agrees"] for value in record.parity.values()]
+        compared = f"{sum(agree)} of {len(agree)} agree" if agree else "nothing"
+        rows.append([_link(name), *(_cell(record.runs.get(b)) for b in build.environments), compared])
+    return rows
+
+
+def _cell(run: merge.Run | None) -> str:
+    if run is None:
+        return "failed"
+    return f"{run.result.seconds:.1f}\N{NO-BREAK SPACE}s" if run.status == "ok" and run.result else run.status
+
+
+def _promises(build: merge.Build) -> list[list[Any]]:
+    rows: list[list[Any]] = [["Id", "Promise", "Pages"]]
+    for identifier, row in roadmap().items():
+        names = [name for name, record in build.records.items() if identifier in record.page.roadmap]
+        links = nodes.inline()
+        for name in names:
+            links += [nodes.Text(", ")] * bool(links.children) + [_link(name)]
+        rows.append([identifier, row["promise"], links if names else "not yet"])
+    return rows
+
+
+def _link(docname: str) -> nodes.Node:
+    """A link to a page; Sphinx puts the page's title in it."""
+    inner = nodes.inline("", docname)
+    return pending_xref("", inner, refdomain="std", reftype="doc", reftarget=f"/{docname}", refexplicit=False)
+
+
+def _table(rows: list[list[Any]]) -> nodes.Node:
+    """A table with a head row, in a frame that scrolls sideways on a phone."""
+    table = nodes.table()
+    group = nodes.tgroup(cols=len(rows[0]))
+    group += [nodes.colspec(colwidth=1) for _ in rows[0]]
+    parts: list[tuple[nodes.Element, list[list[Any]]]] = [(nodes.thead(), rows[:1]), (nodes.tbody(), rows[1:])]
+    for part, some in parts:
+        for row in some:
+            entries = nodes.row()
+            for value in row:
+                inner = value if isinstance(value, nodes.Node) else nodes.Text(value)
+                entries += nodes.entry("", nodes.paragraph("", "", inner))
+            part += entries
+        group += part
+    table += group
+    frame = nodes.container(classes=["mb-table"])
+    frame += table
+    return frame

@@ -1,0 +1,160 @@
+"""The commands of the project. ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["docs(numpy)"]
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+from mithril_docs.backends import BACKENDS  # noqa: E402
+
+GROUPS = [*BACKENDS, "site", "tests", "lint", "serve", "lab", "bench"]
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Give the session what a dependency group of pyproject.toml names, at the pins of its constraints file."""
+    session.install("--group", group, "--constraints", f"constraints/{group}.txt")
+    # Byte code is kept: importing PyTorch takes 2 s with it and 10 s without.
+    session.env.update(PYTHONPATH=str(ROOT / "docs" / "_ext"), PYTHONDONTWRITEBYTECODE="")
+
+
+def render(session: nox.Session, backends: list[str], out: str, *options: str) -> None:
+    """Render what the store holds for some backends. Sphinx executes nothing, and every warning fails the build."""
+    chosen = f"mithril_backends={','.join(backends)}"
+    strict = ["--quiet", "--nitpicky", "--fail-on-warning", "--jobs", "auto"]
+    doctrees = f"build/doctrees/{out}"
+    session.run("sphinx-build", *strict, "-c", ".", "-d", doctrees, "-D", chosen, *options, "docs", f"build/{out}")
+
+
+@nox.session
+@nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
+def execute(session: nox.Session, backend: str) -> None:
+    """Execute every page on one backend that the store lacks (-- --force: all; -- --only PAGE: one)."""
+    install(session, backend)
+    # Sessions that require this one have arguments of their own, and nox hands all of them to all.
+    words = session.posargs if {"--force", "--only", "--jobs"}.intersection(session.posargs) else []
+    # 1: a page failed. That is in the store; rendering reports it, with the rest of the site written.
+    session.run("python", "-m", "mithril_docs", "execute", backend, *words, success_codes=[0, 1])
+
+
+for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `requires`
+
+    @nox.session(name=f"docs({name})", requires=[f"execute({name})"])
+    def docs(session: nox.Session, backend: str = name) -> None:
+        """Execute every page on one backend and build the site for it alone, into build/html/<backend>."""
+        install(session, "site")
+        render(session, [backend], f"html/{backend}")
+
+
+@nox.session(requires=[f"execute({name})" for name in BACKENDS])
+def site(session: nox.Session) -> None:
+    """Execute what the store lacks on every backend and build the merged site into build/site."""
+    install(session, "site")
+    render(session, list(BACKENDS), "site")
+
+
+@nox.session
+def merge(session: nox.Session) -> None:
+    """Build the merged site from the store as it is, executing nothing."""
+    install(session, "site")
+    render(session, list(BACKENDS), "site", *session.posargs)
+
+
+def environments(session: nox.Session) -> dict[str, str]:
+    """Make the environments of the backends that were named (all where none was), and say where their Pythons are."""
+    names = session.posargs or list(BACKENDS)
+    if unknown := set(names) - set(BACKENDS):
+        session.error(f"no backend {', '.join(sorted(unknown))}: name some of {', '.join(BACKENDS)}")
+    sessions = [f"execute({name})" for name in names]
+    session.run(sys.executable, "-m", "nox", "--install-only", "-s", *sessions, external=True, silent=True)
+    return {name: str(ROOT / ".nox" / f"execute-{name}" / "bin" / "python") for name in names}
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Live preview with reload; executes what changed on NumPy, or on the backends named: -- jax torch."""
+    session.posargs[:] = session.posargs or ["numpy"]
+    pythons = environments(session)
+    install(session, "serve")
+    steps = [f"--pre-build={python} -m mithril_docs execute {name}" for name, python in pythons.items()]
+    chosen = f"mithril_backends={','.join(pythons)}"
+    session.run("sphinx-autobuild", *steps, "-c", ".", "-D", chosen, "--port", "8000", "docs", "build/serve")
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """JupyterLab on the pages themselves, a folder and a kernel for each backend (some of them: -- numpy jax)."""
+    pythons = environments(session)
+    install(session, "lab")
+    words = [f"{name}={python}" for name, python in pythons.items()]
+    session.run("python", "-m", "mithril_docs", "lab", "build/lab", "docs", *words)
+    folder = ROOT / "build" / "lab"
+    session.env.update(JUPYTER_PATH=str(folder / "share"), JUPYTER_CONFIG_DIR=str(folder / "config"))
+    session.run("jupyter-lab", "--ServerApp.root_dir=build/lab/pages", "--allow-root")
+
+
+@nox.session(requires=["site"])
+def tests(session: nox.Session) -> None:
+    """Build the site on every backend, then prove it and its machinery. The one command that proves a checkout."""
+    install(session, "tests")
+    if not browser() and shutil.which("apt-get"):
+        session.log("Chromium is missing; installing Debian's")
+        apt = ["apt-get", "--quiet", "--yes", "--no-install-recommends"]
+        for words in (["update"], ["install", "chromium"]):
+            session.run(*apt, *words, external=True, success_codes=range(256), silent=True)
+    if not browser():
+        session.warn("Chromium is missing, so no page is tested in a browser: install it with your package manager")
+    session.run("pytest", *(session.posargs or ["tests"]))
+
+
+def browser() -> str | None:
+    """Where Chromium is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, types, spelling, and the contracts of pages."""
+    install(session, "lint")
+    code = ["conf.py", "noxfile.py", "docs/_ext", "tests"]
+    session.run("ruff", "check", *code)
+    session.run("ruff", "format", "--check", *code)
+    session.run("mypy", "docs/_ext/mithril_docs", "noxfile.py", "conf.py")
+    session.run("codespell", "docs", "tests", "README.md", "noxfile.py", "conf.py")
+    session.run("pytest", "-q", "tests/test_pages.py")
+
+
+@nox.session
+def linkcheck(session: nox.Session) -> None:
+    """Follow every link of the pages, those that leave the site too."""
+    install(session, "site")
+    session.run(
+        "sphinx-build", "--quiet", "-b", "linkcheck", "-c", ".", "-d", "build/doctrees/site", "docs", "build/linkcheck"
+    )
+
+
+@nox.session(requires=["site"])
+def bench(session: nox.Session) -> None:
+    """The build against stock myst-nb, and the site against the stock theme in Lighthouse, in one run."""
+    install(session, "bench")
+    session.run("python", "tests/bench.py", *session.posargs)
+
+
+@nox.session
+def pins(session: nox.Session) -> None:
+    """Compile constraints/ from the dependency groups of pyproject.toml (-- --upgrade: the newest that fit)."""
+    # No addresses in them, and one file for Linux and macOS.
+    plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    for group in GROUPS:
+        out = f"constraints/{group}.txt"
+        command = ["pip", "compile", "--quiet", "--universal", "--python-version", "3.12", *plain, *session.posargs]
+        session.run("uv", *command, "pyproject.toml", "--group", group, "-o", out, external=True)

@@ -1,0 +1,498 @@
+"""The real site as a reader meets it, in a browser: switching, themes, downloads, search, accessibility, links."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import nbformat
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from bs4 import BeautifulSoup
+from conftest import BACKEND, BACKENDS, IMPORT, ROOT, TinySite, cell
+from conftest import browser as chromium
+from lighthouse import serve
+from playwright.sync_api import Browser, Locator, Page, expect
+
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+TITLES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mlx": "MLX", "all": "Compare"}
+CLASSES = {"numpy": "NumpyBackend", "torch": "TorchBackend", "jax": "JaxBackend", "mlx": "MlxBackend"}
+#: What one page may transfer, pictures aside.
+BYTES = 250_000
+
+Open = Callable[..., Page]
+
+
+def pages_of(site: Path) -> list[str]:
+    """Every page of the site as built, also those that Sphinx makes itself."""
+    index = site / "searchindex.js"
+    if not index.exists():
+        return []
+    text = index.read_text(encoding="utf-8")
+    return [*sorted(json.loads(text[text.index("{") : text.rindex("}") + 1])["docnames"]), "search", "genindex"]
+
+
+PAGES = pages_of(ROOT / "build" / "site")
+every_page = pytest.mark.parametrize("name", PAGES)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    with serve(site) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Open]:
+    """Open a page of the site as a new visitor; the options are Playwright's for a context."""
+    contexts = []
+
+    def visit(path: str = "index.html", at: str = address, **options: Any) -> Page:
+        contexts.append(browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce"} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.goto(f"{at}/{path}")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def tiny_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A site of a page for NumPy and JAX, and of one for NumPy alone."""
+    tiny = TinySite(tmp_path_factory.mktemp("tiny"))
+    passage = ":::{backends} jax\nA passage.\n:::\n"
+    tiny.page("both", IMPORT, BACKEND, cell("print(type(backend).__name__)"), passage)
+    tiny.page("one", extra="unsupported: {jax: it cannot be.}")
+    for backend in ("numpy", "jax"):
+        assert tiny.execute(backend).returncode == 0
+    built = tiny.build("numpy", "jax")
+    assert built.returncode == 0, built.stderr
+    with serve(tiny.out) as address:
+        yield address
+
+
+def switch(page: Page, backend: str) -> None:
+    page.locator(".mb-switch label", has_text=re.compile(f"^\\s*{TITLES[backend]}\\s*$")).click()
+
+
+def backend_cell(page: Page, backend: str) -> Locator:
+    return page.locator("pre", has_text=re.compile(rf"(?<!\w)backend = ml\.{CLASSES[backend]}\(\)"))
+
+
+def views(page: Page) -> list[str]:
+    return page.locator(".mb-switch input").evaluate_all("radios => radios.map(radio => radio.value)")
+
+
+def assert_shows(page: Page, backend: str) -> None:
+    """The view of one backend: its switch is on, its panes are seen and no others, its class is in the code."""
+    assert page.locator(f".mb-switch input[value={backend}]").is_checked()
+    panes = page.locator("[data-backends]").evaluate_all(
+        "panes => panes.map(pane => [pane.dataset.backends.split(' '), getComputedStyle(pane).display !== 'none'])"
+    )
+    assert any(backend in names for names, _ in panes)
+    for names, seen in panes:
+        assert seen == (backend in names), names
+    for name in BACKENDS:
+        expect(backend_cell(page, name)).to_be_visible(visible=name == backend)
+    labels = page.locator(".mb-own:visible").all_inner_texts()
+    assert all(TITLES[backend] in label.split(", ") for label in labels), labels
+
+
+def outputs(page: Page) -> list[str]:
+    return page.locator(".cell_output:visible").all_inner_texts()
+
+
+def asked_for(page: Page) -> str | None:
+    found = re.search(r"[?&]backend=(\w+)", page.url)
+    return found and found[1]
+
+
+# Switching.
+
+
+def test_a_click_changes_code_and_outputs_in_place(visit: Open) -> None:
+    page = visit()
+    assert_shows(page, "numpy")
+    seen = {"numpy": outputs(page)}
+    page.evaluate("window.same = true")
+    for backend in ("jax", "mlx", "torch"):
+        switch(page, backend)
+        assert_shows(page, backend)
+        seen[backend] = outputs(page)
+    assert page.evaluate("window.same")
+    assert len({str(texts) for texts in seen.values()}) == len(BACKENDS)
+    assert all(seen.values())
+
+
+def test_the_keyboard_alone_switches(visit: Open) -> None:
+    page = visit()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.mb-switch') !== null"):
+            break
+    assert page.evaluate("document.activeElement.value") == "numpy"
+    outline = page.locator(".mb-switch input:checked + span").evaluate("span => getComputedStyle(span).outlineStyle")
+    assert outline == "solid"
+    for key, backend in (("ArrowRight", "torch"), ("ArrowRight", "jax"), ("ArrowLeft", "torch")):
+        page.keyboard.press(key)
+        assert_shows(page, backend)
+
+
+def test_the_choice_is_remembered(visit: Open) -> None:
+    page = visit()
+    switch(page, "jax")
+    page.reload()
+    assert_shows(page, "jax")
+    page.locator(".bd-article").get_by_role("link", name="Hello World", exact=True).click()
+    page.wait_for_url("**/hello_world.html")
+    assert_shows(page, "jax")
+    other = page.context.new_page()
+    other.goto(urljoin(page.url, "first_steps.html"))
+    assert_shows(other, "jax")
+    switch(other, "mlx")
+    page.wait_for_function("document.documentElement.dataset.backend === 'mlx'")  # the open tab follows
+    assert_shows(page, "mlx")
+
+
+def test_a_link_names_the_backend(visit: Open) -> None:
+    page = visit("index.html?backend=jax")
+    assert_shows(page, "jax")
+    page.goto(page.url.partition("?")[0])
+    assert_shows(page, "jax")
+
+
+def test_switching_updates_the_link(visit: Open) -> None:
+    page = visit("index.html?backend=jax#start-here")
+    switch(page, "torch")
+    assert asked_for(page) == "torch" and page.url.endswith("#start-here")
+    page.reload()
+    assert_shows(page, "torch")
+    page.go_back()  # switching leaves no trail of its own
+    assert page.url == "about:blank"
+
+
+def test_an_unknown_backend_shows_the_first(visit: Open) -> None:
+    page = visit("index.html?backend=foo")
+    assert_shows(page, "numpy")
+    page.goto(page.url.partition("?")[0])
+    assert_shows(page, "numpy")
+    assert page.evaluate("localStorage.getItem('mithril-backend')") is None
+
+
+def test_what_is_read_stays_in_place(visit: Open) -> None:
+    page = visit("getting_started/first_steps.html")
+    heading = page.get_by_role("heading", name="Where to go next")
+    heading.scroll_into_view_if_needed()
+    page.evaluate("scrollBy({top: 200, behavior: 'instant'})")
+    before = heading.bounding_box()["y"]
+    for backend in ("all", "jax", "numpy"):
+        switch(page, backend)
+        page.wait_for_timeout(100)
+        assert heading.bounding_box()["y"] == pytest.approx(before, abs=2), backend
+
+
+def test_a_link_to_a_heading_does_not_hide_it(visit: Open) -> None:
+    for size in (DESK, PHONE):
+        page = visit("getting_started/first_steps.html#train", viewport=size)
+        heading, bar = page.locator("#train > h2").bounding_box(), page.locator(".mb-switch").bounding_box()
+        assert bar["y"] + bar["height"] <= heading["y"] < 250
+
+
+def test_a_page_without_the_backend_says_so(visit: Open, tiny_address: str) -> None:
+    page = visit("both.html", at=tiny_address)
+    switch(page, "jax")
+    assert page.get_by_text("A passage.").is_visible()
+    page.goto(f"{tiny_address}/one.html")
+    note = page.locator(".mb-missing")
+    assert note.inner_text() == "This page has no JAX view: it cannot be. It shows NumPy."
+    assert backend_cell(page, "numpy").is_visible()
+    page.goto(f"{tiny_address}/both.html")  # the choice is not lost on the way
+    assert page.locator(".mb-switch input:checked").input_value() == "jax"
+    linked = visit("one.html?backend=jax", at=tiny_address)
+    assert linked.locator(".mb-missing").is_visible()
+    plain = visit("one.html", at=tiny_address)
+    assert plain.locator(".mb-missing").is_hidden()
+
+
+# Compare.
+
+
+def boxes(page: Page) -> list[list[dict[str, float]]]:
+    groups = page.locator(".mb-variants").all()
+    return [[pane.bounding_box() for pane in group.locator("> .mb-pane").all()] for group in groups]
+
+
+def assert_labelled(page: Page) -> None:
+    for pane in page.locator(".mb-pane").all():
+        label = pane.locator(".mb-label:visible").first
+        names = pane.get_attribute("data-backends").split()
+        assert label.inner_text() == ", ".join(TITLES[name] for name in names)
+
+
+def test_compare_sets_the_variants_side_by_side(visit: Open) -> None:
+    page = visit()
+    switch(page, "all")
+    assert page.locator("[data-backends]").evaluate_all("all => all.every(e => getComputedStyle(e).display !== 'none')")
+    assert all(backend_cell(page, backend).is_visible() for backend in BACKENDS)
+    assert_labelled(page)
+    groups = [group for group in boxes(page) if len(group) > 1]
+    assert groups
+    for first, second, *_ in groups:
+        assert first["y"] == second["y"] and first["x"] + first["width"] <= second["x"]
+
+
+def test_compare_stacks_the_variants_on_a_phone(visit: Open) -> None:
+    page = visit("index.html?backend=all", viewport=PHONE)
+    assert_labelled(page)
+    for first, second, *_ in [group for group in boxes(page) if len(group) > 1]:
+        assert first["x"] == second["x"] and first["y"] + first["height"] <= second["y"]
+
+
+def test_compare_labels_passages(visit: Open, tiny_address: str) -> None:
+    page = visit("both.html?backend=all", at=tiny_address)
+    assert_labelled(page)
+    switch(page, "jax")
+    assert page.locator(".mb-compare:visible").count() == 0
+
+
+def test_the_switcher_is_one_line_on_a_phone(visit: Open) -> None:
+    page = visit(viewport=PHONE)
+    assert len({label.bounding_box()["y"] for label in page.locator(".mb-switch label").all()}) == 1
+
+
+# Less than a full browser.
+
+
+def test_without_javascript_the_first_view_is_whole(visit: Open, site: Path, record: dict) -> None:
+    page = visit(java_script_enabled=False)
+    expect(page.locator(".mb-switch")).to_be_hidden()
+    expect(page.locator(".mb-missing")).to_have_count(0)
+    for pane in page.locator(".bd-article [data-backends]").all():
+        seen = pane.locator("xpath=.").evaluate("e => getComputedStyle(e).display !== 'none'")
+        assert seen == ("numpy" in pane.get_attribute("data-backends").split())
+        assert pane.text_content().strip()
+    for name in BACKENDS:
+        expect(backend_cell(page, name)).to_be_visible(visible=name == "numpy")
+    # The view holds every cell of the NumPy notebook, each with an output where it has one there.
+    made = nbformat.read(site / "_downloads" / "pages" / "index-numpy.ipynb", as_version=4)
+    cells = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert len(cells) == record["pages"]["index"]["backends"]["numpy"]["cells"]
+    assert page.locator(".cell_input:visible").count() == len(cells)
+    assert len(outputs(page)) == sum(bool(cell.outputs) for cell in cells)
+
+
+def test_blocked_storage_still_switches(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        context.add_init_script(
+            "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})"
+        )
+        page = context.new_page()
+        page.goto(f"{address}/index.html?backend=jax")
+        assert_shows(page, "jax")
+        switch(page, "torch")
+        assert_shows(page, "torch")
+        assert asked_for(page) == "torch"
+
+
+def test_print_names_and_shows_the_chosen_backend(visit: Open) -> None:
+    page = visit("index.html?backend=jax")
+    page.emulate_media(media="print")
+    assert page.locator(".mb-switch span:visible").all_inner_texts() == ["JAX"]
+    assert_shows(page, "jax")
+
+
+# Themes.
+
+
+def luminance(page: Page, of: str = "backgroundColor") -> float:
+    """Of the page's ground, or of its text, from 0 to 1."""
+    color = page.evaluate(f"getComputedStyle(document.body).{of}")
+    return sum(float(part) for part in re.findall(r"[\d.]+", color)[:3]) / (3 * 255)
+
+
+def test_the_theme_follows_the_system(visit: Open) -> None:
+    dark, light = visit(color_scheme="dark"), visit(color_scheme="light")
+    assert luminance(dark) < 0.2 < 0.6 < luminance(dark, "color")
+    assert luminance(light, "color") < 0.3 < 0.9 < luminance(light)
+
+
+def test_the_reader_chooses_the_theme(visit: Open) -> None:
+    page = visit(color_scheme="light")
+    for mode, low, high in (("Dark", 0, 0.2), ("Light", 0.9, 1), ("System Settings", 0.9, 1), ("Dark", 0, 0.2)):
+        page.get_by_role("button", name="Color mode").click()
+        page.get_by_role("button", name=mode).click()
+        assert low <= luminance(page) <= high, mode
+    page.reload()
+    assert luminance(page) < 0.2
+
+
+# Downloads and search.
+
+
+def test_downloads_are_of_the_chosen_backend(visit: Open) -> None:
+    page = visit("getting_started/hello_world.html?backend=jax")
+    page.get_by_text("Run this page yourself").click()
+    assert "jax==" in page.locator(".mb-home pre:visible").inner_text()
+    with page.expect_download() as found:
+        page.get_by_role("link", name="notebook with its outputs").click()
+    assert found.value.suggested_filename == "hello_world-jax.ipynb"
+    made = nbformat.read(found.value.path(), as_version=4)
+    nbformat.validate(made)
+    code = "\n".join(cell.source for cell in made.cells if cell.cell_type == "code")
+    assert "ml.JaxBackend()" in code and "NumpyBackend" not in code
+    assert any(cell.outputs for cell in made.cells if cell.cell_type == "code")
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Python script").click()
+    script = Path(found.value.path()).read_text(encoding="utf-8")
+    assert "ml.JaxBackend()" in script
+    compile(script, "hello_world", "exec")
+
+
+def test_search_finds_a_page(visit: Open) -> None:
+    page = visit("search.html")
+    field = page.locator(".bd-search-container input[type=search]")
+    field.fill("hello")
+    field.press("Enter")
+    result = page.locator("#search-results").get_by_role("link", name="Hello World", exact=True).first
+    result.click()
+    page.wait_for_url("**/hello_world.html*")
+    assert page.get_by_role("heading", level=1).inner_text().startswith("Hello World")
+
+
+# Every page.
+
+
+def test_every_page_is_looked_at(record: dict) -> None:
+    assert {"index", "verification", *record["pages"]} <= set(PAGES)
+
+
+@every_page
+def test_page_is_sound(name: str, browser: Browser, address: str) -> None:
+    """Nothing from elsewhere, nothing failing, light, described, no wider than a phone in any view."""
+    problems: list[str] = []
+    requests = []
+    own = (f"{address}/", "data:", "blob:")
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.on("console", lambda m: m.type in ("error", "warning") and problems.append(f"console: {m.text}"))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status}: {r.url}"))
+        page.on("request", lambda r: r.url.startswith(own) or problems.append(f"another host: {r.url}"))
+        page.on("requestfinished", lambda request: requests.append(request))
+        page.goto(f"{address}/{name}.html", wait_until="networkidle")
+        counted = [r for r in requests if r.resource_type != "image" and r.url.startswith(address)]
+        sizes = {r.url.removeprefix(address): transferred(r.sizes()) for r in counted}
+        if sum(sizes.values()) > BYTES:
+            problems.append(f"transfers {sum(sizes.values())} bytes: {sizes}")
+        problems += page.evaluate(
+            r"""async () => {
+              const all = (selector) => [...document.querySelectorAll(selector)], found = [];
+              const h1 = all("h1").filter((e) => e.checkVisibility());  // the theme keeps another for paper
+              if (h1.length !== 1) found.push(`${h1.length} h1`);
+              if (!document.documentElement.lang) found.push("no language");
+              if (!document.querySelector("meta[name=description]")?.content.trim()) found.push("no description");
+              for (const image of all(".bd-article img")) {
+                if (/^\s*$|\.\w{3,4}$/.test(image.alt)) found.push(`no alt text: ${image.src}`);  // a file is no text
+                image.loading = "eager";
+                await image.decode();
+                const stretched = image.height / image.width / (image.naturalHeight / image.naturalWidth);
+                if (Math.abs(stretched - 1) > 0.03) found.push(`stretched ${stretched.toFixed(2)} times: ${image.src}`);
+              }
+              for (const pre of all(".cell_output pre"))
+                if (/^<Figure size/.test(pre.textContent)) found.push(`a picture is missing: ${pre.textContent}`);
+              return found;
+            }"""
+        )
+        for backend in views(page) or [""]:
+            if backend:
+                switch(page, backend)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if wide > 0:
+                problems.append(f"{wide} px too wide on {backend or 'a phone'}")
+    assert not problems, "\n".join(problems)
+
+
+def transferred(sizes: dict[str, int]) -> int:
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+
+#: Thousands of words of code bear one of some twenty colors. One word of each color is enough to look at.
+THIN = """() => {
+  const seen = new Set();
+  const more = [...document.querySelectorAll("pre span:not(:has(*))")].filter((word) => {
+    const kind = [word.className, getComputedStyle(word).color, !!word.closest(".cell_output")].join();
+    return seen.has(kind) || !seen.add(kind);
+  });
+  for (const word of more) word.replaceWith(word.textContent);
+}"""
+AXE = """async (options) =>
+  (await axe.run(document, {resultTypes: ["violations"], preload: false, ...options})).violations.flatMap((rule) =>
+    rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\\n")[1].trim()}`)
+  )"""
+COLORS = ["color-contrast", "link-in-text-block"]
+
+
+@every_page
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_page_is_accessible(name: str, size: dict[str, int], visit: Open) -> None:
+    """axe-core finds nothing, in any view, light or dark.
+
+    Compare holds all that any view shows, and a theme changes colors alone: there, and dark, colors are looked at.
+    """
+    page = visit(f"{name}.html", viewport=size)
+    page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+    page.evaluate(THIN)
+    page.evaluate(AXE_SCRIPT)
+    problems = []
+
+    def look(view: str, theme: str, options: dict[str, Any]) -> None:
+        page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", theme)
+        found = page.evaluate(AXE, options)
+        problems.extend(f"{name}, {size['width']} px, {theme}, {view}: {words}" for words in found)
+
+    all_views = views(page) or ["the page"]
+    for view in all_views:
+        if len(all_views) > 1:
+            switch(page, view)
+        if view != all_views[-1]:
+            look(view, "light", {"rules": {rule: {"enabled": False} for rule in COLORS}})
+    look(view, "light", {})
+    look(view, "dark", {"runOnly": COLORS})
+    assert not problems, "\n".join(problems)
+
+
+def test_every_link_resolves(site: Path) -> None:
+    """Each link, anchor and asset of the site's own leads to what is there."""
+    html = {}
+    for name in PAGES:
+        html[f"/{name}.html"] = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    names = ("id", "name")
+    anchors = {path: {tag.get(n) for tag in soup.find_all(True) for n in names} for path, soup in html.items()}
+    dead = []
+    for path, soup in html.items():
+        links = {tag[key] for key in ("href", "src") for tag in soup.find_all(attrs={key: True})}
+        for link in sorted(links):
+            if urlsplit(link).scheme or link.startswith("//"):
+                continue
+            target, fragment = urldefrag(urljoin(path, link))
+            target = unquote(urlsplit(target).path)
+            if not (site / target[1:]).is_file():
+                dead.append(f"{path}: {link}")
+            elif fragment and fragment != "top" and unquote(fragment) not in anchors.get(target, ()):
+                dead.append(f"{path}: {link} (no such anchor)")
+    assert not dead, "\n".join(dead)

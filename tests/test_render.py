@@ -1,0 +1,128 @@
+"""What the reader gets, looked up in the HTML of tiny sites."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+from bs4 import Tag
+from conftest import BACKEND, IMPORT, TinySite, cell
+
+PAGE = (
+    IMPORT,
+    BACKEND,
+    cell("print('the same')"),
+    cell("print(type(backend).__name__)"),
+    cell("print('only here')", ":backends: [jax]"),
+    ":::{backends} jax\nA passage for **JAX**.\n:::\n",
+    ":::{note}\nA note for all, see [the other page](other).\n:::\n",
+    ":::{install}\n:::\n",
+)
+
+
+def build(tiny: TinySite) -> TinySite:
+    tiny.page("page", *PAGE)
+    tiny.page("other", extra="unsupported: {jax: it cannot be.}")
+    for backend in ("numpy", "jax"):
+        assert tiny.execute(backend).returncode == 0
+    built = tiny.build("numpy", "jax")
+    assert built.returncode == 0, built.stderr
+    return tiny
+
+
+def backends_of(tag: Tag) -> list[str]:
+    pane = tag.find_parent(attrs={"data-backends": True})
+    return pane["data-backends"].split() if pane else ["numpy", "jax"]
+
+
+def test_variants_stand_in_panes(tiny: TinySite) -> None:
+    html = build(tiny).html("page")
+    shown = {row.text.strip(): backends_of(row) for row in html.select("div.highlight pre")}
+    assert shown["backend = ml.NumpyBackend()"] == ["numpy"]
+    assert shown["backend = ml.JaxBackend()"] == ["jax"]
+    assert shown["NumpyBackend"] == ["numpy"] and shown["JaxBackend"] == ["jax"]
+    assert shown["the same"] == ["numpy", "jax"]
+    assert shown["only here"] == ["jax"]
+    assert len([row for row in html.select("pre") if row.text.strip() == "print(type(backend).__name__)"]) == 1
+    assert backends_of(next(p for p in html.select("p") if "A passage for" in p.text)) == ["jax"]
+    labels = [label.text for label in html.select(".mb-label")]
+    assert labels == ["Same on all backends", "NumPy", "JAX", "JAX"]
+
+
+def test_where_a_page_ran(tiny: TinySite) -> None:
+    html = build(tiny).html("page")
+    versions = tiny.record()["environments"]
+    ran = " ".join(html.select_one(".mb-ran").text.split())
+    assert ran.startswith(f"Ran on NumPy {versions['numpy']['numpy']} in ")
+    assert f"JAX {versions['jax']['jax']} in " in ran
+    other = tiny.html("other")
+    assert "Not on JAX: it cannot be." in " ".join(other.select_one(".mb-ran").text.split())
+    assert other.select_one(".mb-switch") is None
+    assert tiny.status("other", "jax") == "unsupported"
+
+
+def test_install_line(tiny: TinySite) -> None:
+    html = build(tiny).html("page")
+    versions = tiny.record()["environments"]["jax"]
+    pins = " ".join(f"{name}=={versions[name]}" for name in ("mithril", "numpy", "scipy", "jax"))
+    lines = [
+        row.text.strip()
+        for row in html.select("pre")
+        if row.text.startswith("pip install") and "jax" in backends_of(row)
+    ]
+    assert lines == [f"pip install {pins} ipykernel", f"pip install {pins}"]
+
+
+def test_downloads(tiny: TinySite) -> None:
+    html = build(tiny).html("page")
+    links = [a["href"] for a in html.select(".mb-home a")]
+    assert links == [
+        f"_downloads/pages/page-{name}.{ending}" for name in ("numpy", "jax") for ending in ("ipynb", "py")
+    ]
+    made = nbformat.read(tiny.out / "_downloads/pages/page-jax.ipynb", as_version=4)
+    nbformat.validate(made)
+    code = [c.source for c in made.cells if c.cell_type == "code"]
+    assert code[1] == "backend = ml.JaxBackend()" and "print('only here')" in code
+    assert next(c for c in made.cells if "only here" in c.source).outputs[0].text == "only here\n"
+    prose = "\n".join(c.source for c in made.cells if c.cell_type == "markdown")
+    assert "A passage for **JAX**." in prose and "> A note for all, see the other page." in prose and ":::" not in prose
+    assert "pip install mithril==" in prose
+    script = (tiny.out / "_downloads/pages/page-numpy.py").read_text()
+    assert "backend = ml.NumpyBackend()" in script and "only here" not in script and "A passage" not in script
+    compile(script, "page", "exec")
+
+
+def test_a_declared_failure_shows_its_message_alone(tiny: TinySite) -> None:
+    code = cell("ml.compile(42, backend, jit=False)", ":raises: {all: {Exception: Unsupported model type}}")
+    tiny.page("page", IMPORT, BACKEND, code)
+    assert tiny.execute().returncode == 0
+    assert tiny.build().returncode == 0
+    assert tiny.html("page").select_one(".traceback pre").text.strip() == "Exception: Unsupported model type!"
+
+
+def test_a_failure_declared_for_one_backend(tiny: TinySite) -> None:
+    code = "if type(backend).__name__ == 'JaxBackend': raise ValueError('not on JAX')"
+    tiny.page("page", IMPORT, BACKEND, cell(code, ":raises: {jax: {ValueError: not on JAX}}"))
+    for backend in ("numpy", "jax"):
+        assert tiny.execute(backend).returncode == 0
+    assert tiny.build("numpy", "jax").returncode == 0
+    assert backends_of(tiny.html("page").select_one(".traceback")) == ["jax"]
+
+
+def test_the_record(tiny: TinySite) -> None:
+    build(tiny)
+    record = tiny.record()
+    assert record["mithril"] == "0.1.1" and record["environments"]["numpy"]["python"].startswith("3.12")
+    run = record["pages"]["page"]["backends"]["jax"]
+    assert run["status"] == "ok" and run["cells"] == 5 and run["seconds"] > 0
+    assert "index" not in record["pages"]
+    assert json.dumps(record).count("/tmp") == 0
+
+
+def test_a_page_is_read_again_only_when_something_changed(tiny: TinySite) -> None:
+    build(tiny)
+    before = {path.name: path.stat().st_mtime_ns for path in tiny.out.glob("*.html")}
+    assert tiny.execute("jax", "--force", "--only", "page").returncode == 0
+    assert tiny.build("numpy", "jax").returncode == 0
+    changed = {path.name for path in tiny.out.glob("*.html") if path.stat().st_mtime_ns != before[path.name]}
+    assert "page.html" in changed and "other.html" not in changed
