@@ -8,13 +8,29 @@ sys.path.insert(0, str(Path(__file__).parent / "docs" / "_ext"))
 project = "Mithril"
 author = "The Mithril documentation project"
 language = "en"
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "mithril_docs", "mithril_docs.theme"]
+extensions = [
+    "myst_nb",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_autodoc_typehints",
+    "mithril_docs",
+    "mithril_docs.theme",
+]
 exclude_patterns = ["_*", "**/.*"]
 
 # The pages.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 nitpicky = True
+
+# The reference.
+toc_object_entries = False
+autodoc_member_order = "bysource"
+napoleon_use_rtype = False
+always_document_param_types = True
+typehints_defaults = "comma"
 
 # The looks.
 html_theme = "sphinx_book_theme"

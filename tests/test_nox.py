@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import EXTENSION, ROOT, browser, python_of, run
-
-sys.path.insert(0, str(EXTENSION))
+from conftest import ROOT, browser, python_of, run
 from mithril_docs.page import find_pages
 
 NAMES = [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import subprocess
-import sys
 
 import pytest
-from conftest import EXTENSION, ROOT
-
-sys.path.insert(0, str(EXTENSION))
+from conftest import ROOT
+from mithril_docs import public
 from mithril_docs.page import Page, find_pages
 
 PAGES = find_pages(ROOT / "docs")
@@ -54,6 +53,48 @@ def test_a_page_ends_in_a_check(page: Page) -> None:
         asserted = [cell.number for cell in page.cells if cell.code and "assert " in cell.source]
         total = max(cell.number for cell in page.cells)
         assert asserted and asserted[-1] >= total - 2
+
+
+def test_a_concept_has_its_parts(page: Page) -> None:
+    """The idea, an example, a practical use, mistakes that run, and a check, in that order."""
+    if "R1.3b" not in page.roadmap:
+        return
+    headings = [row.strip("# ") for row in headings_of(page) if row.startswith("## ")]
+    parts = ["The idea", "The smallest example", "In practice", "Mistakes people make", "Check", "Next"]
+    places = [next((i for i, row in enumerate(headings) if row.startswith(part)), None) for part in parts]
+    assert None not in places and places == sorted(places), headings
+    section = ""
+    cells: dict[str, int] = {}
+    for cell in page.cells:
+        if cell.code:
+            cells[section] = cells.get(section, 0) + 1
+        else:
+            section = [section, *re.findall(r"^## (.*)$", cell.source, re.MULTILINE)][-1]
+    assert all(cells.get(headings[place]) for place in places[1:5]), cells
+
+
+def headings_of(page: Page) -> list[str]:
+    return [row for cell in page.cells if not cell.code for row in cell.source.splitlines() if row.startswith("#")]
+
+
+def test_names_in_prose_exist(page: Page) -> None:
+    """A name of Mithril's that prose sets as code is one that the installed package has."""
+    code = "\n".join(cell.source for cell in page.cells if cell.code)
+    known = {*public.models(), *dir(public.package()), *dir(builtins), *re.findall(r"\w+", code)}
+    known |= {name for cell in page.cells for words in cell.metadata.get("raises", {}).values() for name in words}
+    unknown = []
+    for cell in page.cells:
+        if cell.code:
+            continue
+        for name in re.findall(r"(?<!`)`([A-Za-z][\w.]*)(?:\(.*?\))?`(?!`)", cell.source):
+            if name.startswith("ml."):
+                try:
+                    public.resolve(f"mithril.{name.removeprefix('ml.')}")
+                except AttributeError:
+                    unknown.append(name)
+            elif re.match(r"[A-Z][a-z]+[A-Z]?\w*$", name) and name.partition("_")[0] not in known:
+                unknown.append(name)
+    assert not unknown
 
 
 def test_pictures_have_words(page: Page) -> None:

@@ -14,14 +14,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BACKENDS, EXTENSION, ROOT, python_of, run
+from conftest import BACKENDS, ROOT, python_of, run
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from mithril_docs.backends import BACKENDS as BACKEND_TABLE
 from nbclient import NotebookClient
 from test_store import entries
-
-sys.path.insert(0, str(EXTENSION))
-from mithril_docs.backends import BACKENDS as BACKEND_TABLE
 
 #: Modules that only one environment may hold.
 FRAMEWORKS = {"torch": "torch", "jax": "jax", "mlx": "mlx"}
@@ -123,7 +121,8 @@ def clean(bin_folder: Path) -> dict[str, str]:
         for k, v in os.environ.items()
         if not k.startswith(("PYTHON", "VIRTUAL", "NOX", "JUPYTER", "IPYTHON", "MPL"))
     }
-    return kept | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    # Nor a cap on versions that this machine's pip has: the line must do without.
+    return kept | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "PIP_CONSTRAINT": os.devnull}
 
 
 def test_install_lines_and_downloads(home: tuple[str, Path, Path], site: Path, record: dict) -> None:

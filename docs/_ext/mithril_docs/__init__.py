@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the parts of the extension with Sphinx."""
-    from mithril_docs import directives, downloads, render, verification
+    from mithril_docs import coverage, directives, downloads, glossary, reference, references, render, verification
 
-    for part in (render, directives, verification, downloads):
+    for part in (render, directives, glossary, reference, references, coverage, verification, downloads):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

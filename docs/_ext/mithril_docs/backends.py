@@ -50,10 +50,17 @@ from mithril.backends.with_autograd.mlx_backend import MlxBackend
 ml.MlxBackend = MlxBackend
 """
 
+#: JAX compiles every operation it meets. Kept on disk, one page need not compile what another has.
+JAX_ENVIRON = (
+    ("JAX_PLATFORMS", "cpu"),
+    ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
+    ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
+)
+
 _ROWS = (
     Backend("numpy", "NumPy", "NumpyBackend"),
     Backend("torch", "PyTorch", "TorchBackend", "torch", "torch", ("torch",)),
-    Backend("jax", "JAX", "JaxBackend", "jax", "jax", ("jax", "jaxlib"), environ=(("JAX_PLATFORMS", "cpu"),)),
+    Backend("jax", "JAX", "JaxBackend", "jax", "jax", ("jax", "jaxlib"), environ=JAX_ENVIRON),
     Backend(
         "mlx",
         "MLX",

@@ -48,6 +48,7 @@ def isolate(backend: Backend, cache: Path) -> None:
         "JUPYTER_DATA_DIR": "jupyter",
         "JUPYTER_RUNTIME_DIR": "runtime",
         "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+        "JAX_COMPILATION_CACHE_DIR": "jax",
         "XDG_CACHE_HOME": "xdg",
     }
     os.environ.clear()

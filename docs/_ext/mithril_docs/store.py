@@ -99,7 +99,7 @@ class Store:
         ------
         CorruptEntryError: the file is damaged or of another making.
         """
-        content = self._read(self.path(page, backend))
+        content = self.read_file(self.path(page, backend))
         if content is None:
             return None
         content["failures"] = [Failure(**failure) for failure in content["failures"]]
@@ -108,7 +108,7 @@ class Store:
 
     def write(self, result: Result) -> None:
         """Keep a result. Raises :class:`CannotWriteError` where there is no room or no right to."""
-        self._write(self.path(result.page, result.backend), dataclasses.asdict(result))
+        self.write_file(self.path(result.page, result.backend), dataclasses.asdict(result))
 
     def set_aside(self, page: str, backend: str) -> None:
         """Move a damaged file out of the way, to where a person can look at it."""
@@ -118,7 +118,7 @@ class Store:
     def environment(self, backend: str) -> Environment:
         """The backend's environment as its last execution found it; one with an error where there was none."""
         try:
-            content = self._read(self.root / backend / "environment.json")
+            content = self.read_file(f"{backend}/environment.json")
         except CorruptEntryError as error:
             return Environment(error=str(error))
         if content is None:
@@ -127,9 +127,11 @@ class Store:
 
     def write_environment(self, backend: str, environment: Environment) -> None:
         """Keep a backend's environment. Raises :class:`CannotWriteError`."""
-        self._write(self.root / backend / "environment.json", dataclasses.asdict(environment))
+        self.write_file(f"{backend}/environment.json", dataclasses.asdict(environment))
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def read_file(self, name: str | Path) -> dict[str, Any] | None:
+        """What a file under the root holds, None where there is none. Raises :class:`CorruptEntryError`."""
+        path = self.root / name
         try:
             digest, _, content = path.read_text(encoding="utf-8").partition("\n")
         except FileNotFoundError:
@@ -140,7 +142,9 @@ class Store:
             raise CorruptEntryError(f"the store's {path.relative_to(self.root)} is corrupt")
         return json.loads(content)
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
+    def write_file(self, name: str | Path, content: dict[str, Any]) -> None:
+        """Write a file under the root, whole or not at all. Raises :class:`CannotWriteError`."""
+        path = self.root / name
         text = json.dumps(content)
         temporary = None
         try:

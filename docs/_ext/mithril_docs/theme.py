@@ -40,6 +40,8 @@ USED_WITH = {
     "design-tabs.js": "sd-tab-set",
     "sphinx-design.min.css": "sd-",
     "mystnb.": "cell_",
+    "reference.css": "mb-reference",
+    "reference.js": "mb-matrix",
 }
 # Scripts that wait for the document anyway, so that none need stop the parser.
 DEFERRED = (

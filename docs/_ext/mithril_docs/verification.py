@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs import merge
 from mithril_docs.backends import BACKENDS
+from mithril_docs.coverage import coverage
 from mithril_docs.page import roadmap
 from mithril_docs.render import build_of
+from mithril_docs.tables import page_link, table
 
 FILE = "verification.json"
 
@@ -26,15 +27,15 @@ def setup(app: Sphinx) -> None:
     app.connect("build-finished", _write)
 
 
-def record_of(build: merge.Build) -> dict[str, Any]:
+def record_of(app: Sphinx) -> dict[str, Any]:
     """The record in the form that tools read; see the design for its shape."""
+    build = build_of(app)
     versions = [environment.versions for environment in build.environments.values()]
     return {
         "mithril": next((found["mithril"] for found in versions if "mithril" in found), None),
         "environments": {name: environment.versions for name, environment in build.environments.items()},
         "pages": {name: _page(record) for name, record in build.records.items() if record.page.runs or record.failures},
-        # Filled by the reference, the options and the error catalogue when they exist.
-        "coverage": {},
+        "coverage": coverage(app),
     }
 
 
@@ -64,7 +65,7 @@ def _always_outdated(
 def _write(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
-    content = json.dumps(record_of(build_of(app)), indent=1, sort_keys=True)
+    content = json.dumps(record_of(app), indent=1, sort_keys=True)
     Path(app.outdir, FILE).write_text(content + "\n", encoding="utf-8")
 
 
@@ -79,12 +80,12 @@ class VerificationDirective(SphinxDirective):
         tables = {"environments": _environments, "pages": _pages, "promises": _promises}
         if self.arguments[0] not in tables:
             raise self.error(f"no table '{self.arguments[0]}': name one of {', '.join(tables)}")
-        table = _table(tables[self.arguments[0]](build_of(self.env.app)))
+        shown = table(tables[self.arguments[0]](build_of(self.env.app)))
         if self.arguments[0] != "pages":
-            return [table]
+            return [shown]
         file = "../" * self.env.docname.count("/") + FILE
         tools = nodes.paragraph("", "For tools: ", nodes.reference("", FILE, refuri=file), classes=["mb-ran"])
-        return [table, tools]
+        return [shown, tools]
 
 
 def _environments(build: merge.Build) -> list[list[Any]]:
@@ -104,7 +105,7 @@ def _pages(build: merge.Build) -> list[list[Any]]:
             continue
         agree = [value["agrees"] for value in record.parity.values()]
         compared = f"{sum(agree)} of {len(agree)} agree" if agree else "nothing"
-        rows.append([_link(name), *(_cell(record.runs.get(b)) for b in build.environments), compared])
+        rows.append([page_link(name), *(_cell(record.runs.get(b)) for b in build.environments), compared])
     return rows
 
 
@@ -120,32 +121,6 @@ def _promises(build: merge.Build) -> list[list[Any]]:
         names = [name for name, record in build.records.items() if identifier in record.page.roadmap]
         links = nodes.inline()
         for name in names:
-            links += [nodes.Text(", ")] * bool(links.children) + [_link(name)]
+            links += [nodes.Text(", ")] * bool(links.children) + [page_link(name)]
         rows.append([identifier, row["promise"], links if names else "not yet"])
     return rows
-
-
-def _link(docname: str) -> nodes.Node:
-    """A link to a page; Sphinx puts the page's title in it."""
-    inner = nodes.inline("", docname)
-    return pending_xref("", inner, refdomain="std", reftype="doc", reftarget=f"/{docname}", refexplicit=False)
-
-
-def _table(rows: list[list[Any]]) -> nodes.Node:
-    """A table with a head row, in a frame that scrolls sideways on a phone."""
-    table = nodes.table()
-    group = nodes.tgroup(cols=len(rows[0]))
-    group += [nodes.colspec(colwidth=1) for _ in rows[0]]
-    parts: list[tuple[nodes.Element, list[list[Any]]]] = [(nodes.thead(), rows[:1]), (nodes.tbody(), rows[1:])]
-    for part, some in parts:
-        for row in some:
-            entries = nodes.row()
-            for value in row:
-                inner = value if isinstance(value, nodes.Node) else nodes.Text(value)
-                entries += nodes.entry("", nodes.paragraph("", "", inner))
-            part += entries
-        group += part
-    table += group
-    frame = nodes.container(classes=["mb-table"])
-    frame += table
-    return frame

@@ -1,0 +1,239 @@
+"""The capability matrix: every model with a card, run on the backend of this environment, a result a model.
+
+``python -m mithril_docs matrix BACKEND`` runs forward, gradient, jit and each precision, and keeps what came out in the
+store, beside the pages' results. Comparing the backends is left to :mod:`mithril_docs.capabilities`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mithril_docs import environment
+from mithril_docs.backends import BACKENDS, Backend
+from mithril_docs.cards import Card, build_model, cards, make_inputs
+from mithril_docs.page import find_pages
+from mithril_docs.store import CannotWriteError, CorruptEntryError, Environment, Store
+
+#: Floating-point precisions that a backend may be created with, in bits.
+PRECISIONS = (16, 32, 64)
+#: One model of so many is compiled with jit where the whole column would take too long.
+JIT_SAMPLE = 12
+#: Seconds that one model may take, jit included.
+TIMEOUT = 300
+
+_FORKSERVER = multiprocessing.get_context("forkserver")
+
+
+def main(argv: list[str]) -> int:
+    """Run the models that the store lacks. Returns 0, whatever they can and cannot do; 1 where none could be run."""
+    parser = argparse.ArgumentParser(prog="python -m mithril_docs matrix", description=__doc__)
+    parser.add_argument("backend", choices=BACKENDS)
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
+    parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--force", action="store_true", help="run every model anew")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--jit", choices=("all", "sample"), default="all", help="models to compile with jit on PyTorch")
+    options = parser.parse_args(argv)
+    backend, store = BACKENDS[options.backend], Store(options.store.resolve())
+    found = store.environment(backend.name)
+    if found.error:
+        return 0  # the pages' execution has said so
+    environment.isolate(backend, store.root.parent / "cache")
+    every = [card for page in find_pages(options.docs.resolve()) for card in cards(page) if card.build]
+    jit = {card.name for card in every} if options.jit == "all" or backend.name != "torch" else sample(every)
+    todo = [card for card in every if options.force or not _kept(store, backend, card, found, card.name in jit)]
+    start = time.perf_counter()
+    turns = [todo[n :: options.jobs] for n in range(options.jobs)]
+    with ThreadPoolExecutor(options.jobs) as threads:
+        lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found, jit), turns))
+    took = time.perf_counter() - start
+    print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
+    return int(any(lost))
+
+
+def sample(every: list[Card]) -> set[str]:
+    """The models that stand for all where jit is dear: evenly spaced by name."""
+    return set(sorted(card.name for card in every)[::JIT_SAMPLE])
+
+
+def key(card: Card, backend: str, found: Environment) -> str:
+    """What a model's result depends on: its card, the environment, the backend and the code that runs it."""
+    here = Path(__file__).parent
+    code = b"".join((here / f"{name}.py").read_bytes() for name in ("backends", "cards", "environment", "matrix"))
+    parts = [card.digest(), found.digest, backend, hashlib.sha256(code).hexdigest()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def path(backend: str, name: str) -> str:
+    """Where a model's result stands in the store."""
+    return f"{backend}/models/{name}.json"
+
+
+def _kept(store: Store, backend: Backend, card: Card, found: Environment, jit: bool) -> bool:
+    try:
+        kept = store.read_file(path(backend.name, card.name))
+    except CorruptEntryError:
+        return False
+    return kept is not None and kept["key"] == key(card, backend.name, found) and ("jit" in kept or not jit)
+
+
+def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment, jit: set[str]) -> bool:
+    """Run models in a process of their own, and go on in another one where it dies. Whether a result was lost."""
+    waiting = list(todo)
+    while waiting:
+        ours, theirs = _FORKSERVER.Pipe()
+        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend.name, jit, theirs))
+        process.start()
+        theirs.close()
+        with contextlib.suppress(EOFError):
+            while waiting:
+                card = waiting[0]
+                if ours.poll(TIMEOUT):
+                    result = ours.recv()
+                else:
+                    process.kill()
+                    result = {"forward": f"TimeoutError: did not end within {TIMEOUT} s"}
+                if not _keep(store, backend, waiting.pop(0), found, result):
+                    return True
+                if not process.is_alive() and not ours.poll():
+                    break
+        process.join()
+        if waiting and process.exitcode:
+            card = waiting.pop(0)
+            words = f"the process died (exit status {process.exitcode})"
+            if not _keep(store, backend, card, found, {"forward": words}):
+                return True
+    return False
+
+
+def _keep(store: Store, backend: Backend, card: Card, found: Environment, result: dict[str, Any]) -> bool:
+    try:
+        store.write_file(path(backend.name, card.name), {"key": key(card, backend.name, found)} | result)
+    except CannotWriteError as error:
+        print(f"FAILED {backend.name}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _run_all(todo: list[Card], name: str, jit: set[str], results: Any) -> None:
+    """Be the process that runs models, and send a result for each."""
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
+    row = BACKENDS[name]
+    exec(row.startup)
+    import mithril
+
+    make = getattr(mithril, row.cls)
+    for card in todo:
+        results.send(run_model(card, make, card.name in jit))
+
+
+def run_model(card: Card, make: Callable[..., Any], jit: bool) -> dict[str, Any]:
+    """What a model does on a backend.
+
+    ``forward``, ``gradient``, ``jit`` and ``precision`` (by bits) are each an empty string where it works, and the
+    error's first line where it does not; ``gradient`` is None where no output can have one. ``values`` and
+    ``gradients`` hold what came out, as nested lists by key.
+    """
+    result: dict[str, Any] = {"gradient": None, "values": {}, "gradients": {}, "precision": {}}
+    backend = make()
+    with _noted(result, "forward"):
+        result["values"] = _plain(_forward(card, backend, jit=False))
+    if result["forward"]:
+        return result
+    floats = [k for k, value in result["values"].items() if np.asarray(value).dtype.kind == "f"]
+    arrays = {k: v for k, v in make_inputs(card).items() if isinstance(v, np.ndarray)}
+    trainable = {k for k, v in arrays.items() if v.dtype.kind == "f" and k not in card.data}
+    if floats and trainable:
+        with _noted(result, "gradient"):
+            result["gradients"] = _plain(_gradients(card, backend, trainable))
+        if result["gradient"].endswith("All outputs gradient are ignored."):
+            result["gradient"] = None
+    for bits in PRECISIONS:
+        with _noted(result["precision"], str(bits)):
+            _forward(card, make(precision=bits), jit=False)
+    if jit:
+        with _noted(result, "jit"):
+            _same(result["values"], _plain(_forward(card, backend, jit=True)))
+    return result
+
+
+@contextlib.contextmanager
+def _noted(notes: dict[str, Any], what: str) -> Iterator[None]:
+    """Note the error's first line, or that there was none."""
+    try:
+        yield
+        notes[what] = ""
+    except Exception as error:
+        rows = str(error).strip().splitlines() or [""]
+        notes[what] = f"{type(error).__name__}: {rows[0]}"[:300]
+
+
+def _split(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A card's inputs as parameters and data, in the backend's arrays."""
+    inputs = {k: backend.array(v) if isinstance(v, np.ndarray) else v for k, v in make_inputs(card).items()}
+    return {k: v for k, v in inputs.items() if k in trainable}, {k: v for k, v in inputs.items() if k not in trainable}
+
+
+def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
+    import mithril
+
+    _, data = _split(card, backend, set())
+    compiled = mithril.compile(build_model(card), backend, data_keys=set(data), inference=True, jit=jit)
+    return compiled.evaluate({}, data)
+
+
+def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
+    """The gradients of the sum of all outputs, each times a fixed array."""
+    import mithril
+
+    params, data = _split(card, backend, trainable)
+    compiled = mithril.compile(build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False)
+    outputs = compiled.evaluate(params, data)
+    ignored = compiled.ignore_grad_keys
+    upstream = {k: _wave(v, backend) for k, v in outputs.items() if _is_float(v) and k not in ignored}
+    return compiled.evaluate_gradients(params, data, output_gradients=upstream)
+
+
+def _wave(value: Any, backend: Any) -> Any:
+    """A fixed array of the value's shape, type and kind."""
+    shape = tuple(value.shape)
+    return backend.ones_like(value) * backend.array(np.cos(np.arange(math.prod(shape))).reshape(shape))
+
+
+def _is_float(value: Any) -> bool:
+    return hasattr(value, "shape") and np.asarray(_numbers(value)).dtype.kind == "f"
+
+
+def _numbers(value: Any) -> Any:
+    """A value as plain Python numbers."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        k: v if isinstance(v, int | float | list) else str(v) for k, v in ((k, _numbers(v)) for k, v in values.items())
+    }
+
+
+def _same(wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    for name, value in wanted.items():
+        if not np.allclose(np.asarray(found[name], float), np.asarray(value, float), 1e-4, 1e-5, equal_nan=True):
+            raise ValueError(f"'{name}' is another with jit than without")
