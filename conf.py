@@ -23,11 +23,13 @@ exclude_patterns = ["_*", "**/.*"]
 # The pages.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
+myst_ref_domains = ["std"]  # a link to the page `shapes` is none to the attribute
 nitpicky = True
 
 # The reference.
 toc_object_entries = False
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 napoleon_use_rtype = False
 always_document_param_types = True
 typehints_defaults = "comma"

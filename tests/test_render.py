@@ -6,7 +6,7 @@ import json
 
 import nbformat
 from bs4 import Tag
-from conftest import BACKEND, IMPORT, TinySite, cell
+from conftest import BACKEND, IMPORT, TinySite, cell, python_of, run
 
 PAGE = (
     IMPORT,
@@ -98,6 +98,18 @@ def test_a_declared_failure_shows_its_message_alone(tiny: TinySite) -> None:
     assert tiny.execute().returncode == 0
     assert tiny.build().returncode == 0
     assert tiny.html("page").select_one(".traceback pre").text.strip() == "Exception: Unsupported model type!"
+
+
+def test_a_script_goes_on_after_a_declared_failure(tiny: TinySite) -> None:
+    """What the cell did before its error is there for the rest of the script; strings in it are not changed."""
+    code = 'text = """one\ntwo"""\nraise ValueError(\'as declared\')'
+    after = cell("assert text == 'one\\ntwo'", "", "print('went on')")
+    tiny.page("page", IMPORT, BACKEND, cell(code, ":raises: {all: {ValueError: as declared}}"), after)
+    assert tiny.execute().returncode == 0
+    assert tiny.build().returncode == 0
+    done = run([str(python_of("numpy")), str(tiny.out / "_downloads/pages/page-numpy.py")])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ValueError: as declared\nwent on\n"
 
 
 def test_a_failure_declared_for_one_backend(tiny: TinySite) -> None:

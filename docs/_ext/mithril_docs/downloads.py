@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from pathlib import Path
 
 import jupytext
 import nbformat
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, from_dict, v4
 from sphinx.application import Sphinx
 
 from mithril_docs import merge
@@ -64,8 +66,28 @@ def notebook(backend: str, record: merge.Record, build: merge.Build) -> Notebook
 
 def _tags(cell: Cell, backend: str) -> list[str]:
     kept = [tag for tag in cell.tags if tag == "timing"]
-    # Jupyter goes on after such a cell; jupytext makes a comment of it in a script, which could not.
-    return kept + (["raises-exception", "active-ipynb"] if cell.raises(backend) else [])
+    # Jupyter goes on after such a cell.
+    return kept + (["raises-exception"] if cell.raises(backend) else [])
+
+
+def script(made: NotebookNode) -> str:
+    """A page's notebook as a Python script, which goes on after a cell that must fail, as Jupyter does."""
+    made = from_dict(json.loads(json.dumps(made)))
+    for cell in made.cells:
+        if "raises-exception" in cell.metadata.get("tags", ()):
+            cell.source = _guarded(cell.source)
+    return jupytext.writes(made, fmt="py:percent")
+
+
+def _guarded(source: str) -> str:
+    """Code in a block that prints its error; what it did before the error stays done."""
+    inside: set[int] = set()  # lines that go on with a string, which an indentation would change
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno is not None:
+            inside |= set(range(node.lineno + 1, node.end_lineno + 1))
+    rows = [row if number in inside else f"    {row}" for number, row in enumerate(source.splitlines(), 1)]
+    printed = 'print(f"{type(error).__name__}: {error}")'
+    return "\n".join(["try:", *rows, "except Exception as error:", f"    {printed}"])
 
 
 def plain_markdown(source: str, backend: str, line: str) -> str:
@@ -110,7 +132,7 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
                 continue
             made = notebook(name, record, build)
             _write_file(Path(app.outdir, path(record.page.name, name, "ipynb")), nbformat.writes(made))
-            _write_file(Path(app.outdir, path(record.page.name, name, "py")), jupytext.writes(made, fmt="py:percent"))
+            _write_file(Path(app.outdir, path(record.page.name, name, "py")), script(made))
 
 
 def _write_file(target: Path, text: str) -> None:

@@ -205,6 +205,8 @@ def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
     outputs = compiled.evaluate(params, data)
     ignored = compiled.ignore_grad_keys
     upstream = {k: _wave(v, backend) for k, v in outputs.items() if _is_float(v) and k not in ignored}
+    if "final_cost" in outputs:  # a model with a loss needs no gradients of its outputs, and most backends refuse them
+        return compiled.evaluate_gradients(params, data)
     return compiled.evaluate_gradients(params, data, output_gradients=upstream)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -125,14 +126,9 @@ class SettingDirective(SphinxDirective):
         if parameter is None:
             raise self.error(f"the package has no option {name}")
         missing = parameter.default is parameter.empty
-        annotation = (
-            inspect.formatannotation(parameter.annotation) if parameter.annotation is not parameter.empty else ""
-        )
         rows: list[list[Any]] = [["Option", "Type", "Default", "Values"]]
         default = "required" if missing else _code(repr(parameter.default))
-        rows.append(
-            [_code(name), _code(annotation) if annotation else "not stated", default, self.options.get("values", "any")]
-        )
+        rows.append([_code(name), _annotation(parameter), default, self.options.get("values", "any")])
         target = nodes.target("", "", ids=[nodes.make_id(f"option-{name}")])
         box = nodes.container(classes=["mb-reference"])
         box += table(rows)
@@ -141,6 +137,14 @@ class SettingDirective(SphinxDirective):
         if free := self.options.get("free"):
             box += nodes.paragraph("", f"No cost measured: {free}", classes=["mb-ran"])
         return [target, box]
+
+
+def _annotation(parameter: inspect.Parameter) -> nodes.Node:
+    """The type that a signature states, which may be a string."""
+    stated = parameter.annotation
+    if stated is parameter.empty:
+        return nodes.Text("not stated")
+    return _code(stated if isinstance(stated, str) else inspect.formatannotation(stated))
 
 
 class MatrixDirective(SphinxDirective):
@@ -193,7 +197,7 @@ def _terminals(model: Any) -> list[list[Any]]:
     for key in [key for key in (*model.conns.input_keys, *outputs) if not key.startswith("$")]:
         data = model.conns.get_connection(key).metadata.data  # what follows is internal to mithril 0.1.1
         tensor = type(data).__name__ == "Tensor"
-        kind = getattr(data._type, "__name__", None) or str(data._type)
+        kind = _type(data._type)
         rows.append([
             _code(key),
             "output" if key in outputs else "input",
@@ -202,6 +206,13 @@ def _terminals(model: Any) -> list[list[Any]]:
             "" if key in outputs else _default(data, tensor),
         ])  # fmt: skip
     return rows
+
+
+def _type(kind: Any) -> str:
+    """A type as a reader writes it, the members of a union in one order."""
+    if isinstance(kind, UnionType):
+        return " | ".join(sorted(map(_type, get_args(kind))))
+    return str(kind) if get_args(kind) else getattr(kind, "__name__", str(kind))
 
 
 def _default(data: Any, tensor: bool) -> str | nodes.Node:

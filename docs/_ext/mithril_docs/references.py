@@ -18,7 +18,7 @@ from mithril_docs import public
 def setup(app: Sphinx) -> None:
     public.package()  # before autodoc imports it without the stand-ins
     app.connect("missing-reference", _lead)
-    app.connect("autodoc-process-docstring", _verbatim)
+    app.connect("autodoc-process-docstring", _verbatim, priority=400)  # before napoleon reads sections into it
 
 
 @functools.cache
@@ -55,5 +55,7 @@ def _known(env: BuildEnvironment, name: str) -> bool:
 
 
 def _verbatim(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    if name in _table()["verbatim"]:
+    if name in _table()["silent"]:
+        lines.clear()
+    elif name in _table()["verbatim"]:
         lines[:] = ["::", "", *(f"    {line}" for line in lines), ""]
