@@ -135,6 +135,9 @@ def test_install_lines_and_downloads(home: tuple[str, Path, Path], site: Path, r
     spec = {"argv": argv, "display_name": "home", "language": "python"}
     (folder / "kernels" / "home").mkdir(parents=True)
     (folder / "kernels" / "home" / "kernel.json").write_text(json.dumps(spec))
+    # JAX compiles each operation it meets; kept on disk, a page need not compile what another has.
+    environ = clean(bin_folder) | dict(BACKEND_TABLE[backend].environ)
+    environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "jax")
     kernels = KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
 
     def take_home(name: str) -> None:
@@ -148,14 +151,14 @@ def test_install_lines_and_downloads(home: tuple[str, Path, Path], site: Path, r
         resources = {"metadata": {"path": str(work)}}
         client = NotebookClient(ran, km=manager, timeout=600, coalesce_streams=True, resources=resources)
         try:
-            client.execute(env=clean(bin_folder))
+            client.execute(env=environ)
         finally:
             manager.shutdown_kernel(now=True)
         assert texts(ran) == texts(shown), f"{name} on {backend}"
 
         shutil.copy(base.with_suffix(".py"), work / "page.py")
         command = [python, "-c", f"{startup}\nimport runpy; runpy.run_path('page.py', run_name='__main__')"]
-        env = clean(bin_folder) | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        env = environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
         script = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, timeout=600)
         assert script.returncode == 0, f"{name} on {backend}: {script.stderr[-2000:]}"
 
