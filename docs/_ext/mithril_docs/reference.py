@@ -191,7 +191,7 @@ def _picture(svg: str) -> nodes.Node:
 
 def _terminals(model: Any) -> list[list[Any]]:
     """Each input and output of a model: its type, its shape, and what it is by default."""
-    rows: list[list[Any]] = [["Terminal", "", "Type", "Shape", "By default"]]
+    rows: list[list[Any]] = [["Terminal", "Direction", "Type", "Shape", "By default"]]
     shapes = model.shapes
     outputs = list(model.conns.output_keys)
     for key in [key for key in (*model.conns.input_keys, *outputs) if not key.startswith("$")]:
