@@ -184,9 +184,9 @@ def _caption(words: str) -> nodes.Element:
 
 
 def _picture(svg: str) -> nodes.Node:
-    frame = nodes.container(classes=["mb-table"])
-    frame += nodes.raw("", svg, format="html")
-    return frame
+    """A picture in a frame that scrolls where it is too wide, by the keyboard too."""
+    frame = f'<div class="mb-table" tabindex="0" role="group" aria-label="Graph">{svg}</div>'
+    return nodes.raw("", frame, format="html")
 
 
 def _terminals(model: Any) -> list[list[Any]]:
