@@ -157,18 +157,17 @@ class MatrixDirective(SphinxDirective):
         made: list[nodes.Node] = []
         for backend in self.config.mithril_backends:
             rows: list[list[Any]] = [["Model", *COLUMNS.values(), "Bits", "Why not"]]
+            untried = 0
             for name in sorted(models):
                 capability = models[name]
                 if not capability.card.build:
                     continue
                 verdicts = capability.verdicts(backend)
+                untried += verdicts["jit"].mark == UNTRIED
                 words = "; ".join(verdict.words for verdict in verdicts.values() if verdict.words)
                 marks = [_mark(verdict) for verdict in verdicts.values()]
                 rows.append([class_link(f"mithril.models.{name}"), *marks, _bits(capability, backend), words])
             pane = Pane(backends=[backend], shown=self.config.mithril_backends)
-            untried = sum(
-                models[name].verdicts(backend)["jit"].mark == UNTRIED for name in models if models[name].card.build
-            )
             if untried:
                 words = f"This build compiled {len(rows) - 1 - untried} of the {len(rows) - 1} models with jit."
                 pane += nodes.paragraph("", words, classes=["mb-ran"])
