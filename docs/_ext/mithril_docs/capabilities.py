@@ -10,6 +10,7 @@ import numpy as np
 
 from mithril_docs import matrix
 from mithril_docs.backends import BACKENDS
+from mithril_docs.c_library import C
 from mithril_docs.cards import Card
 from mithril_docs.store import CorruptEntryError, Environment, Store
 
@@ -23,6 +24,9 @@ COLUMNS = {
     "values": "Same values",
     "gradients": "Same gradients",
 }
+
+#: What readers see of each backend that models run on.
+TITLES = {name: row.title for name, row in BACKENDS.items()} | {C.name: C.title}
 
 #: Marks of a cell: it can, it cannot, there is nothing to do, this build did not try.
 YES, NO, NONE, UNTRIED = "yes", "no", "none", "not tried"
@@ -68,6 +72,8 @@ def read(cards: list[Card], store: Store, environments: dict[str, Environment]) 
     found = {}
     for card in cards:
         results = {name: _read(card, name, store, row) for name, row in environments.items() if not row.error}
+        if "numpy" in results and (on_c := _read(card, C.name, store, environments["numpy"])):
+            results[C.name] = on_c  # where there was a compiler
         found[card.name] = Capability(card, results)
     return found
 
@@ -84,7 +90,7 @@ def lacking(capability: Capability) -> Iterator[str]:
     """Backends that a card promises to have been run on, and was not, in a line each."""
     for name, result in capability.results.items():
         if capability.card.build and result is None:
-            yield f'{capability.card.name} was not run on {BACKENDS[name].title}; run nox -s "execute({name})"'
+            yield f'{capability.card.name} was not run on {TITLES[name]}; run nox -s "execute({name})"'
 
 
 def _verdict(result: dict[str, Any], column: str) -> Verdict:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 import math
 import multiprocessing
 import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from mithril_docs import environment
+from mithril_docs import c_library, environment
 from mithril_docs.backends import BACKENDS, Backend
+from mithril_docs.c_library import C
 from mithril_docs.cards import Card, build_model, cards, make_inputs
 from mithril_docs.page import find_pages
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Environment, Store
@@ -35,34 +39,50 @@ JIT_SAMPLE = 12
 #: Seconds that one model may take, jit included.
 TIMEOUT = 300
 
+#: The modules that a result depends on.
+CODE = ("backends", "c_library", "cards", "environment", "matrix")
+
 _FORKSERVER = multiprocessing.get_context("forkserver")
 
 
 def main(argv: list[str]) -> int:
     """Run the models that the store lacks. Returns 0, whatever they can and cannot do; 1 where none could be run."""
     parser = argparse.ArgumentParser(prog="python -m mithril_docs matrix", description=__doc__)
-    parser.add_argument("backend", choices=BACKENDS)
+    parser.add_argument("backend", choices=[*BACKENDS, C.name], help="c: in NumPy's environment, with a C compiler")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
     parser.add_argument("--force", action="store_true", help="run every model anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--jit", choices=("all", "sample"), default="all", help="models to compile with jit on PyTorch")
     options = parser.parse_args(argv)
-    backend, store = BACKENDS[options.backend], Store(options.store.resolve())
-    found = store.environment(backend.name)
+    store = Store(options.store.resolve())
+    cache = store.root.parent / "cache"
+    backend = C if options.backend == C.name else BACKENDS[options.backend]
+    found = store.environment(home(backend.name))
     if found.error:
         return 0  # the pages' execution has said so
-    environment.isolate(backend, store.root.parent / "cache")
+    environment.isolate(backend, cache)
     every = [card for page in find_pages(options.docs.resolve()) for card in cards(page) if card.build]
     jit = {card.name for card in every} if options.jit == "all" or backend.name != "torch" else sample(every)
     todo = [card for card in every if options.force or not _kept(store, backend, card, found, card.name in jit)]
     start = time.perf_counter()
+    if backend is C and todo:
+        built = c_library.build(cache / "c")
+        if built is None:
+            print("c: no compiler cc was found, so no model was run")
+            return 0
+        backend = built
     turns = [todo[n :: options.jobs] for n in range(options.jobs)]
     with ThreadPoolExecutor(options.jobs) as threads:
         lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found, jit), turns))
     took = time.perf_counter() - start
     print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
     return int(any(lost))
+
+
+def home(backend: str) -> str:
+    """The backend whose environment a backend's models run in."""
+    return "numpy" if backend == C.name else backend
 
 
 def sample(every: list[Card]) -> set[str]:
@@ -72,10 +92,14 @@ def sample(every: list[Card]) -> set[str]:
 
 def key(card: Card, backend: str, found: Environment) -> str:
     """What a model's result depends on: its card, the environment, the backend and the code that runs it."""
-    here = Path(__file__).parent
-    code = b"".join((here / f"{name}.py").read_bytes() for name in ("backends", "cards", "environment", "matrix"))
-    parts = [card.digest(), found.digest, backend, hashlib.sha256(code).hexdigest()]
+    parts = [card.digest(), found.digest, backend, _code_digest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _code_digest() -> str:
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in CODE)).hexdigest()
 
 
 def path(backend: str, name: str) -> str:
@@ -88,7 +112,11 @@ def _kept(store: Store, backend: Backend, card: Card, found: Environment, jit: b
         kept = store.read_file(path(backend.name, card.name))
     except CorruptEntryError:
         return False
-    return kept is not None and kept["key"] == key(card, backend.name, found) and ("jit" in kept or not jit)
+    return (
+        kept is not None
+        and kept["key"] == key(card, backend.name, found)
+        and ("jit" in kept or kept["forward"] or not jit)
+    )
 
 
 def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment, jit: set[str]) -> bool:
@@ -96,7 +124,7 @@ def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environm
     waiting = list(todo)
     while waiting:
         ours, theirs = _FORKSERVER.Pipe()
-        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend.name, jit, theirs))
+        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend, jit, theirs))
         process.start()
         theirs.close()
         with contextlib.suppress(EOFError):
@@ -129,14 +157,15 @@ def _keep(store: Store, backend: Backend, card: Card, found: Environment, result
     return True
 
 
-def _run_all(todo: list[Card], name: str, jit: set[str], results: Any) -> None:
+def _run_all(todo: list[Card], backend: Backend, jit: set[str], results: Any) -> None:
     """Be the process that runs models, and send a result for each."""
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
-    row = BACKENDS[name]
-    exec(row.startup)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # a compiler's words too
+        os.dup2(nowhere, stream)
+    exec(backend.startup)
     import mithril
 
-    make = getattr(mithril, row.cls)
+    make = getattr(mithril, backend.cls)
     for card in todo:
         results.send(run_model(card, make, card.name in jit))
 
@@ -162,13 +191,17 @@ def run_model(card: Card, make: Callable[..., Any], jit: bool) -> dict[str, Any]
             result["gradients"] = _plain(_gradients(card, backend, trainable))
         if result["gradient"].endswith("All outputs gradient are ignored."):
             result["gradient"] = None
-    for bits in PRECISIONS:
+    for bits in PRECISIONS if backend.type != C.name else ():
         with _noted(result["precision"], str(bits)):
             _forward(card, make(precision=bits), jit=False)
     if jit:
         with _noted(result, "jit"):
             _same(result["values"], _plain(_forward(card, backend, jit=True)))
     return result
+
+
+#: A file that is named anew in every run.
+_TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/\S+?: ")
 
 
 @contextlib.contextmanager
@@ -179,7 +212,7 @@ def _noted(notes: dict[str, Any], what: str) -> Iterator[None]:
         notes[what] = ""
     except Exception as error:
         rows = str(error).strip().splitlines() or [""]
-        notes[what] = f"{type(error).__name__}: {rows[0]}"[:300]
+        notes[what] = f"{type(error).__name__}: {_TEMPORARY.sub('', rows[0])}"[:300]
 
 
 def _split(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -192,7 +225,9 @@ def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
     import mithril
 
     _, data = _split(card, backend, set())
-    compiled = mithril.compile(build_model(card), backend, data_keys=set(data), inference=True, jit=jit)
+    compiled = mithril.compile(
+        build_model(card), backend, data_keys=set(data), inference=True, jit=jit, shapes=_shapes(backend, data)
+    )
     return compiled.evaluate({}, data)
 
 
@@ -201,7 +236,10 @@ def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
     import mithril
 
     params, data = _split(card, backend, trainable)
-    compiled = mithril.compile(build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False)
+    shapes = _shapes(backend, params | data)
+    compiled = mithril.compile(
+        build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False, shapes=shapes
+    )
     outputs = compiled.evaluate(params, data)
     ignored = compiled.ignore_grad_keys
     upstream = {k: _wave(v, backend) for k, v in outputs.items() if _is_float(v) and k not in ignored}
@@ -210,10 +248,18 @@ def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
     return compiled.evaluate_gradients(params, data, output_gradients=upstream)
 
 
+def _shapes(backend: Any, arrays: dict[str, Any]) -> dict[str, list[int]] | None:
+    """The shapes that the C backend must be told when it compiles; the others read them from the arrays."""
+    if backend.type != C.name:
+        return None
+    return {key: list(value.shape) for key, value in arrays.items() if hasattr(value, "shape")}
+
+
 def _wave(value: Any, backend: Any) -> Any:
     """A fixed array of the value's shape, type and kind."""
     shape = tuple(value.shape)
-    return backend.ones_like(value) * backend.array(np.cos(np.arange(math.prod(shape))).reshape(shape))
+    wave = backend.array(np.cos(np.arange(math.prod(shape))).reshape(shape))
+    return wave if backend.type == C.name else backend.ones_like(value) * wave
 
 
 def _is_float(value: Any) -> bool:
@@ -222,6 +268,10 @@ def _is_float(value: Any) -> bool:
 
 def _numbers(value: Any) -> Any:
     """A value as plain Python numbers."""
+    if type(value).__name__ == "PyArray":  # the C backend's
+        from mithril.backends.with_manualgrad.c_backend.src import utils
+
+        value = utils.to_numpy(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     if isinstance(value, list | tuple):

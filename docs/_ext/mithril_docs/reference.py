@@ -16,8 +16,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs import capabilities, graph, public
-from mithril_docs.backends import BACKENDS
-from mithril_docs.capabilities import COLUMNS, NO, NONE, UNTRIED, YES, Capability, Verdict
+from mithril_docs.c_library import C
+from mithril_docs.capabilities import COLUMNS, NO, NONE, TITLES, UNTRIED, YES, Capability, Verdict
 from mithril_docs.cards import build_model, cards
 from mithril_docs.render import Pane, build_of
 from mithril_docs.store import Store
@@ -148,34 +148,42 @@ def _annotation(parameter: inspect.Parameter) -> nodes.Node:
 
 
 class MatrixDirective(SphinxDirective):
-    """``:::{matrix}``: every model on every backend. Its script filters and sorts it."""
+    """``:::{matrix}``: every model on every backend; ``:::{matrix} c`` on C. Its script filters and sorts it."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         pages: set[str] = getattr(self.env, "mithril_matrix_pages", set())
         self.env.mithril_matrix_pages = pages | {self.env.docname}  # type: ignore[attr-defined]
         models = models_of(self.env.app)
+        if self.arguments == [C.name]:
+            return _matrix(models, C.name)
         made: list[nodes.Node] = []
         for backend in self.config.mithril_backends:
-            rows: list[list[Any]] = [["Model", *COLUMNS.values(), "Bits", "Why not"]]
-            untried = 0
-            for name in sorted(models):
-                capability = models[name]
-                if not capability.card.build:
-                    continue
-                verdicts = capability.verdicts(backend)
-                untried += verdicts["jit"].mark == UNTRIED
-                words = "; ".join(verdict.words for verdict in verdicts.values() if verdict.words)
-                marks = [_mark(verdict) for verdict in verdicts.values()]
-                rows.append([class_link(f"mithril.models.{name}"), *marks, _bits(capability, backend), words])
             pane = Pane(backends=[backend], shown=self.config.mithril_backends)
-            if untried:
-                words = f"This build compiled {len(rows) - 1 - untried} of the {len(rows) - 1} models with jit."
-                pane += nodes.paragraph("", words, classes=["mb-ran"])
-            frame = table(rows)
-            frame["classes"] += ["mb-matrix", "mb-reference"]
-            pane += frame
+            pane += _matrix(models, backend)
             made.append(pane)
         return made
+
+
+def _matrix(models: dict[str, Capability], backend: str) -> list[nodes.Node]:
+    """A row a model that was run on the backend, and what this build left out."""
+    rows: list[list[Any]] = [["Model", *COLUMNS.values(), "Bits", "Why not"]]
+    untried = 0
+    for name in sorted(name for name, model in models.items() if model.card.build and backend in model.results):
+        verdicts = models[name].verdicts(backend)
+        untried += verdicts["jit"].mark == UNTRIED
+        words = "; ".join(verdict.words for verdict in verdicts.values() if verdict.words)
+        marks = [_mark(verdict) for verdict in verdicts.values()]
+        rows.append([class_link(f"mithril.models.{name}"), *marks, _bits(models[name], backend), words])
+    if len(rows) == 1:
+        return [nodes.paragraph("", "This build ran no model on it.", classes=["mb-ran"])]
+    frame = table(rows)
+    frame["classes"] += ["mb-matrix", "mb-reference"]
+    if not untried:
+        return [frame]
+    words = f"This build compiled {len(rows) - 1 - untried} of the {len(rows) - 1} models with jit."
+    return [nodes.paragraph("", words, classes=["mb-ran"]), frame]
 
 
 def _caption(words: str) -> nodes.Element:
@@ -236,7 +244,7 @@ def _capability_rows(capability: Capability) -> list[list[Any]]:
     rows: list[list[Any]] = [["Backend", *COLUMNS.values(), "Bits"]]
     for backend in capability.results:
         marks = [_mark(verdict) for verdict in capability.verdicts(backend).values()]
-        rows.append([BACKENDS[backend].title, *marks, _bits(capability, backend)])
+        rows.append([TITLES[backend], *marks, _bits(capability, backend)])
     return rows
 
 
@@ -254,10 +262,10 @@ def _words(capability: Capability) -> list[nodes.Node]:
     for backend in capability.results:
         for column, verdict in capability.verdicts(backend).items():
             if verdict.words:
-                found.setdefault((COLUMNS[column], verdict.words), []).append(BACKENDS[backend].title)
+                found.setdefault((COLUMNS[column], verdict.words), []).append(TITLES[backend])
         for bits, words in capability.precisions(backend).items():
             if words:
-                found.setdefault((f"{bits} bits", words), []).append(BACKENDS[backend].title)
+                found.setdefault((f"{bits} bits", words), []).append(TITLES[backend])
     if not found:
         return []
     listed = nodes.bullet_list(classes=["mb-ran"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ def setup(app: Sphinx) -> None:
     public.package()  # before autodoc imports it without the stand-ins
     app.connect("missing-reference", _lead)
     app.connect("autodoc-process-docstring", _verbatim, priority=400)  # before napoleon reads sections into it
+    app.connect("autodoc-process-docstring", _list_all_parameters, priority=600)  # behind those that have types
 
 
 @functools.cache
@@ -59,3 +62,20 @@ def _verbatim(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: 
         lines.clear()
     elif name in _table()["verbatim"]:
         lines[:] = ["::", "", *(f"    {line}" for line in lines), ""]
+
+
+def _list_all_parameters(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """List parameters that no annotation states the type of beside the others, which sphinx-autodoc-typehints lists."""
+    if what not in ("class", "function", "method"):
+        return
+    try:
+        parameters = list(inspect.signature(obj).parameters.values())
+    except (TypeError, ValueError):
+        return
+    stated = {found for line in lines for found in re.findall(r"^:param (?:[^:]* )?[\\*]*(\w+):", line)}
+    silent = [p for p in parameters if p.annotation is p.empty and p.name not in stated | {"self", "cls"}]
+    if silent and not any(line.startswith(":") for line in lines[-1:]):
+        lines += [""]
+    for parameter in silent:
+        default = "" if parameter.default is parameter.empty else f", default: ``{parameter.default!r}``"
+        lines.append(f":param {parameter.name}: no type is stated{default}")
