@@ -41,13 +41,17 @@ def render(session: nox.Session, backends: list[str], out: str, *options: str) -
 def execute(session: nox.Session, backend: str) -> None:
     """Execute every page on one backend that the store lacks (-- --force: all; -- --only PAGE: one)."""
     install(session, backend)
+    # Pages build the C backend with it, and PyTorch's jit calls it.
+    if backend in ("numpy", "torch") and not shutil.which("c++"):
+        system_package(session, "g++", "a C++ compiler")
     # Sessions that require this one have arguments of their own, and nox hands all of them to all.
     words = session.posargs if {"--force", "--only", "--jobs"}.intersection(session.posargs) else []
     # 1: a page failed. That is in the store; rendering reports it, with the rest of the site written.
     session.run("python", "-m", "mithril_docs", "execute", backend, *words, success_codes=[0, 1])
     # PyTorch's compiler takes seconds a model. Under CI a sample stands for all, and the site says so.
     jit = ["--jit", "sample"] if os.environ.get("CI") else []
-    session.run("python", "-m", "mithril_docs", "matrix", backend, *jit, success_codes=[0, 1])
+    for name in (backend, "c") if backend == "numpy" else (backend,):  # C has no environment of its own
+        session.run("python", "-m", "mithril_docs", "matrix", name, *jit, success_codes=[0, 1])
 
 
 for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `requires`
@@ -114,14 +118,20 @@ def lab(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Build the site on every backend, then prove it and its machinery. The one command that proves a checkout."""
     install(session, "tests")
-    if not browser() and shutil.which("apt-get"):
-        session.log("Chromium is missing; installing Debian's")
-        apt = ["apt-get", "--quiet", "--yes", "--no-install-recommends"]
-        for words in (["update"], ["install", "chromium"]):
-            session.run(*apt, *words, external=True, success_codes=range(256), silent=True)
+    if not browser():
+        system_package(session, "chromium", "Chromium")
     if not browser():
         session.warn("Chromium is missing, so no page is tested in a browser: install it with your package manager")
     session.run("pytest", *(session.posargs or ["tests"]))
+
+
+def system_package(session: nox.Session, package: str, what: str) -> None:
+    """Install what is no Python package, where Debian's installer is at hand."""
+    if shutil.which("apt-get"):
+        session.log(f"{what} is missing; installing Debian's")
+        apt = ["apt-get", "--quiet", "--yes", "--no-install-recommends"]
+        for words in (["update"], ["install", package]):
+            session.run(*apt, *words, external=True, success_codes=range(256), silent=True)
 
 
 def browser() -> str | None:

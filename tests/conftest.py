@@ -109,6 +109,17 @@ def run(command: list[str], timeout: float = 300, **kwargs: object) -> subproces
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=env, **kwargs)  # type: ignore[call-overload]
 
 
+def clean(bin_folder: Path) -> dict[str, str]:
+    """The environment variables of a learner's shell: nothing of this repository's."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("PYTHON", "VIRTUAL", "NOX", "JUPYTER", "IPYTHON", "MPL"))
+    }
+    # Nor a cap on versions that this machine's pip has: the line must do without.
+    return kept | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "PIP_CONSTRAINT": os.devnull}
+
+
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
     """Chromium. A browser that is missing fails under CI and skips elsewhere."""

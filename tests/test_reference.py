@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from conftest import BACKEND, BACKENDS, EXTENSION, IMPORT, ROOT, TinySite, browser, cell, run
 from lighthouse import serve
 from mithril_docs import public
@@ -120,12 +121,12 @@ def test_every_model_was_run(site: Path) -> None:
     assert len({frozenset(names) for names in stored.values()}) == 1
     html = (site / "backends" / "index.html").read_text(encoding="utf-8")
     for name in stored["numpy"]:
-        assert html.count(f'#mithril.models.{name}"') == len(BACKENDS), name
+        assert html.count(f'#mithril.models.{name}"') == len(BACKENDS) + 1, name  # and C
 
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with a renamed parameter, a removed model, a new option and a new model."""
+    """A copy of the package: a parameter renamed, a model removed, an option and a model new, an error reworded."""
     folder = tmp_path_factory.mktemp("changed")
     copy = folder / "mithril"
     shutil.copytree(Path(public.package().__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -136,6 +137,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("__init__.py", option, f"{option}\n    fast: builtins.bool = False,"),
         ("models/primitives.py", "class Gelu(Activation):", "class Gelu:"),
         ("models/primitives.py", parameter, parameter.replace("slope", "steepness")),
+        ("framework/logical/model.py", "Model can not extend with itself!", "A model cannot extend itself!"),
         ("models/train_model.py", exported, exported[:-1] + ', "Swish"]\n\n\nclass Swish(Model):\n    pass'),
     ]
     for name, old, new in edits:
@@ -158,20 +160,39 @@ def test_a_changed_package_fails_the_build(changed: Path, tmp_path: Path) -> Non
     assert "mithril.models has no class Gelu" in done.stderr  # a removed model
     assert "the card of LeakyRelu cannot be made: TypeError" in done.stderr  # a renamed parameter
     assert "mithril.models.Swish is not described" in done.stderr  # a new model
+    # An error in other words: the entry that explained it, and the new words, which no entry explains.
+    assert "the error added-to-itself names 'KeyError: Model can not extend with itself!', which" in done.stderr
+    assert "'KeyError: A model cannot extend itself!' (framework/logical/model.py, line" in done.stderr
+
+
+def test_the_c_backend_ran_what_it_can(site: Path) -> None:
+    """Its library was built from the wheel's sources, and its results agree with NumPy's."""
+    if shutil.which("cc") is None:
+        pytest.fail("no compiler cc: apt-get install gcc")
+    html = BeautifulSoup((site / "backends" / "index.html").read_text(encoding="utf-8"), "html.parser")
+    rows = [
+        [cell.text.strip() for cell in row.select("td")] for row in html.select("#what-the-c-backend-can-do tbody tr")
+    ]
+    able = {row[0]: row[1:6] for row in rows if row[1] == "yes"}
+    assert len(rows) == 150 and {"Add", "Multiply"} <= set(able)
+    for marks in able.values():
+        assert marks == ["yes", "yes", "no", "yes", "yes"]
+    assert all("undefined symbol" in row[-1] for row in rows if row[0] in ("Relu", "MatrixMultiply"))
 
 
 def test_the_matrix_is_filtered_and_sorted(site: Path) -> None:
     with serve(site) as address, browser() as chromium:
         page = chromium.new_page()
         page.goto(f"{address}/backends/index.html?backend=mlx")
-        rows = page.locator(".mb-matrix:visible tbody tr:visible")
+        section = page.locator("#what-every-model-can-do")
+        rows = section.locator(".mb-matrix:visible tbody tr:visible")
         total = rows.count()
         assert total > 140
-        page.locator(".mb-filter:visible input").fill("KeyError")
+        section.locator(".mb-filter:visible input").fill("KeyError")
         assert 0 < rows.count() < total
-        assert page.locator(".mb-filter:visible [role=status]").inner_text() == f"{rows.count()} of {total} models"
-        page.locator(".mb-filter:visible input").fill("")
-        page.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
-        page.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
+        assert section.locator(".mb-filter:visible [role=status]").inner_text() == f"{rows.count()} of {total} models"
+        section.locator(".mb-filter:visible input").fill("")
+        section.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
+        section.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
         names = [row.split("\t")[0] for row in rows.all_inner_texts()]
         assert names == sorted(names, key=str.lower, reverse=True)

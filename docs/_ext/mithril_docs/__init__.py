@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the parts of the extension with Sphinx."""
-    from mithril_docs import coverage, directives, downloads, glossary, reference, references, render, verification
+    from mithril_docs import (
+        coverage,
+        directives,
+        downloads,
+        errors,
+        glossary,
+        reference,
+        references,
+        render,
+        verification,
+    )
 
-    for part in (render, directives, glossary, reference, references, coverage, verification, downloads):
+    for part in (render, directives, glossary, reference, references, errors, coverage, verification, downloads):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

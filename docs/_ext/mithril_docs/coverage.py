@@ -12,6 +12,8 @@ from sphinx.util import logging
 
 from mithril_docs import public
 from mithril_docs.cards import Entry, entries
+from mithril_docs.catalogue import Catalogue
+from mithril_docs.errors import catalogue_of
 from mithril_docs.merge import Build, Record
 from mithril_docs.render import build_of
 
@@ -28,11 +30,25 @@ def setup(app: Sphinx) -> None:
 
 
 def coverage(app: Sphinx) -> dict[str, Any]:
-    """The counts for ``verification.json``; empty where the site has no reference."""
+    """The counts for ``verification.json``, once all pages are read; empty where the site has no reference."""
     build = build_of(app)
     if not any(name.startswith(FOLDER) for name in build.records):
         return {}
-    return {"api": _api(app.env, build), "options": _options(build)}
+    if not hasattr(app, "mithril_coverage"):
+        counts = {"api": _api(app.env, build), "options": _options(build)}
+        found = catalogue_of(app)
+        app.mithril_coverage = counts | ({"errors": _errors(found)} if found.errors else {})  # type: ignore[attr-defined]
+    return app.mithril_coverage  # type: ignore[attr-defined]
+
+
+def _errors(found: Catalogue) -> dict[str, Any]:
+    return {
+        "total": len(found.sites),
+        "reproduced": len(found.reproduced),
+        "unreachable": len(found.out_of_reach() - found.reproduced.keys()),
+        "entries": len(found.errors),
+        "missing": found.missing(),
+    }
 
 
 def _api(env: BuildEnvironment, build: Build) -> dict[str, Any]:

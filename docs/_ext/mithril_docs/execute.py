@@ -27,7 +27,7 @@ from nbformat import NotebookNode, v4
 from mithril_docs import environment, kernel
 from mithril_docs.backends import BACKENDS
 from mithril_docs.page import Cell, Page, find_pages
-from mithril_docs.store import CannotWriteError, CorruptEntryError, Environment, Failure, Result, Store, key
+from mithril_docs.store import CannotWriteError, CorruptEntryError, Environment, Failure, Raised, Result, Store, key
 
 #: A parity value may hold this many numbers; record a summary of a larger one.
 PARITY_NUMBERS = 1000
@@ -37,6 +37,9 @@ _READ = (
     "__import__('json').dumps((lambda v: __import__('numpy').asarray("
     "v.detach().cpu() if hasattr(v, 'detach') else v).astype('float64').tolist())({name}))"
 )
+
+#: What the kernel noted of errors.
+_RAISED = "__import__('sys').modules['mithril_docs.raised'].taken()"
 
 #: Words that differ from run to run or from machine to machine.
 _UNSTABLE = ((re.compile(r"\b0x[0-9a-f]{6,}\b"), "a memory address"),)
@@ -175,6 +178,7 @@ async def execute(page: Page, backend: str, wanted: str) -> Result:
                 if not ran:
                     break
                 await _read_parity(client, cell, result)
+            await _read_raised(client, cells, result, folder)
             if not result.failures:
                 result.distributions = _imported(cells)
         except (DeadKernelError, RuntimeError, OSError) as error:
@@ -256,10 +260,7 @@ async def _read_parity(client: NotebookClient, cell: Cell, result: Result) -> No
     names = list(cell.metadata.get("parity", ()))
     if not names:
         return
-    assert client.kc is not None
-    message = client.kc.execute("", silent=True, user_expressions={name: _READ.format(name=name) for name in names})
-    reply = await client.async_wait_for_reply(message)
-    for name, answer in ((reply or {}).get("content", {}).get("user_expressions") or {}).items():
+    for name, answer in (await _ask(client, {name: _READ.format(name=name) for name in names})).items():
         if answer["status"] != "ok":
             cause = f"parity value '{name}' cannot be read: {answer['ename']}: {answer['evalue']}"
             result.failures.append(Failure(cell.number, cause))
@@ -269,6 +270,26 @@ async def _read_parity(client: NotebookClient, cell: Cell, result: Result) -> No
             result.failures.append(Failure(cell.number, f"parity value '{name}' holds over {PARITY_NUMBERS} numbers"))
         else:
             result.parity[name] = json.loads(text)
+
+
+async def _read_raised(client: NotebookClient, cells: list[Cell], result: Result, folder: str) -> None:
+    """Ask the kernel for the errors that reached the page's code."""
+    answer = (await _ask(client, {"raised": _RAISED})).get("raised") or {}
+    if answer.get("status") != "ok":  # the kernel died, and a failure says so
+        return
+    ran = [cell for cell in cells if cell.source.strip()]  # nbclient passes over the others
+    for noted in json.loads(ast.literal_eval(answer["data"]["text/plain"])):
+        rows = noted["traceback"].splitlines(keepends=True)
+        noted["traceback"] = "".join(_without_paths(row, folder) for row in rows)
+        result.raised.append(Raised(cell=ran[noted.pop("run") - 1].number, **noted))
+
+
+async def _ask(client: NotebookClient, expressions: dict[str, str]) -> dict[str, Any]:
+    """What expressions are worth in the kernel, by name; nothing where it does not answer."""
+    assert client.kc is not None
+    message = client.kc.execute("", silent=True, user_expressions=expressions)
+    reply = await client.async_wait_for_reply(message)
+    return (reply or {}).get("content", {}).get("user_expressions") or {}
 
 
 async def _stop(client: NotebookClient, manager: AsyncKernelManager) -> None:

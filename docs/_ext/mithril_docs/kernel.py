@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
+from mithril_docs import raised
 from mithril_docs.backends import Backend
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
@@ -102,7 +104,10 @@ def _run(arguments: list[str], folder: str) -> None:
     app = IPKernelApp.instance()
     # Level 50: no banner on the terminal, which shows the progress of the build. Retina: pictures sharp on a phone.
     options = ["--HistoryManager.enabled=False", "--log-level=50", "--InlineBackend.figure_formats=retina"]
+    # Plain tracebacks: IPython's take seconds for a long one of JAX's, and readers see the last line alone.
+    options += ["--InteractiveShell.xmode=Plain"]
     app.initialize([*arguments, *options])
+    raised.watch(app.shell, str(Path(tempfile.gettempdir(), "ipykernel_")))
     app.start()
 
 

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -210,6 +211,8 @@ def _noted(notes: dict[str, Any], what: str) -> Iterator[None]:
     try:
         yield
         notes[what] = ""
+    except subprocess.CalledProcessError as error:  # the C backend's compiler; its command names folders
+        notes[what] = f"{error.cmd[0]} refused the generated program (exit status {error.returncode})"
     except Exception as error:
         rows = str(error).strip().splitlines() or [""]
         notes[what] = f"{type(error).__name__}: {_TEMPORARY.sub('', rows[0])}"[:300]

@@ -55,6 +55,11 @@ def models() -> dict[str, type]:
     return {name: kind for name, kind in sorted(found) if inspect.isclass(kind) and issubclass(kind, base)}
 
 
+def classes() -> set[str]:
+    """The names of all public classes."""
+    return {*models(), *(path.rpartition(".")[2] for path in CLASSES)}
+
+
 def names() -> set[str]:
     """Every public name that the reference must describe, as a reader would import or call it."""
     found = {f"mithril.{name}" for name in package().__all__} | {f"mithril.models.{name}" for name in models()}

@@ -34,6 +34,25 @@ class Failure:
 
 
 @dataclasses.dataclass
+class Raised:
+    """An error that reached a page's own code.
+
+    Attributes
+    ----------
+    cell: the code cell's number.
+    kind, message: the class of the exception, and its text.
+    site: file in Mithril and line where it was raised, None where that is elsewhere.
+    traceback: the whole of it, as Python prints it, less the folders of the machine.
+    """
+
+    cell: int
+    kind: str
+    message: str
+    site: list[Any] | None
+    traceback: str
+
+
+@dataclasses.dataclass
 class Result:
     """What executing a page on a backend gave.
 
@@ -45,6 +64,7 @@ class Result:
     parity: the values that the page records, by name.
     distributions: what the page's code imports, distribution to version.
     outputs: code cell number to its outputs, in the notebook format. A cell that did not run has no entry.
+    raised: every error that reached the page's own code; see :class:`Raised`.
     failures: empty where all is well.
     """
 
@@ -56,6 +76,7 @@ class Result:
     parity: dict[str, Any] = dataclasses.field(default_factory=dict)
     distributions: dict[str, str] = dataclasses.field(default_factory=dict)
     outputs: dict[int, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    raised: list[Raised] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
 
@@ -72,7 +93,8 @@ def executor_digest() -> str:
     """A digest of the code that executes pages; a change of it makes every result stale."""
     here = Path(__file__).parent
     sources = [
-        here / f"{name}.py" for name in ("backends", "environment", "execute", "kernel", "page", "preload", "store")
+        here / f"{name}.py"
+        for name in ("backends", "environment", "execute", "kernel", "page", "preload", "raised", "store")
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
@@ -103,6 +125,7 @@ class Store:
         if content is None:
             return None
         content["failures"] = [Failure(**failure) for failure in content["failures"]]
+        content["raised"] = [Raised(**raised) for raised in content.get("raised", ())]
         content["outputs"] = {int(number): outputs for number, outputs in content["outputs"].items()}
         return Result(**content)
 

@@ -42,6 +42,8 @@ USED_WITH = {
     "mystnb.": "cell_",
     "reference.css": "mb-reference",
     "reference.js": "mb-matrix",
+    "errors-index.js": "mb-paste",
+    "errors.js": "mb-paste",
 }
 # Scripts that wait for the document anyway, so that none need stop the parser.
 DEFERRED = (

@@ -20,10 +20,18 @@ from mithril_docs.tables import page_link, table
 
 FILE = "verification.json"
 
+#: What is counted, with the count of what programs show.
+COUNTED = {
+    "api": ("Public names", "executed_examples"),
+    "options": ("Options", "documented"),
+    "errors": ("Places that raise an error with a message", "reproduced"),
+}
+
 
 def setup(app: Sphinx) -> None:
     app.add_directive("verification", VerificationDirective)
     app.connect("env-get-outdated", _always_outdated)
+    app.connect("doctree-resolved", _fill_coverage)
     app.connect("build-finished", _write)
 
 
@@ -78,9 +86,11 @@ class VerificationDirective(SphinxDirective):
         pages: set[str] = getattr(self.env, "mithril_verification", set())
         self.env.mithril_verification = pages | {self.env.docname}  # type: ignore[attr-defined]
         tables = {"environments": _environments, "pages": _pages, "promises": _promises}
+        if self.arguments[0] == "coverage":
+            return [Coverage()]
         if self.arguments[0] not in tables:
-            raise self.error(f"no table '{self.arguments[0]}': name one of {', '.join(tables)}")
-        shown = table(tables[self.arguments[0]](build_of(self.env.app)))
+            raise self.error(f"no table '{self.arguments[0]}': name one of {', '.join(tables)}, coverage")
+        shown = table(tables[self.arguments[0]](self.env.app))
         if self.arguments[0] != "pages":
             return [shown]
         file = "../" * self.env.docname.count("/") + FILE
@@ -88,17 +98,34 @@ class VerificationDirective(SphinxDirective):
         return [shown, tools]
 
 
-def _environments(build: merge.Build) -> list[list[Any]]:
+class Coverage(nodes.General, nodes.Element):
+    """A table of the counts, which are known when all pages are read."""
+
+
+def _fill_coverage(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for node in list(doctree.findall(Coverage)):
+        rows: list[list[Any]] = [
+            ["What the package has", "In all", "Shown by a program", "Not, with a reason", "Missing"]
+        ]
+        for what, counts in coverage(app).items():
+            title, shown = COUNTED[what]
+            excused = counts["total"] - counts[shown] - len(counts["missing"])
+            rows.append([title, *map(str, (counts["total"], counts[shown], excused, len(counts["missing"])))])
+        node.replace_self(table(rows))
+
+
+def _environments(app: Sphinx) -> list[list[Any]]:
     shared = {"python": "Python", "mithril": "Mithril", "numpy": "NumPy", "scipy": "SciPy", "matplotlib": "Matplotlib"}
     rows: list[list[Any]] = [["Backend", "Framework", *shared.values()]]
-    for name, found in build.environments.items():
+    for name, found in build_of(app).environments.items():
         row = BACKENDS[name]
         framework = f"{row.framework} {found.versions.get(row.framework, 'missing')}" if row.framework else "none"
         rows.append([row.title, framework, *(found.versions.get(key, "missing") for key in shared)])
     return rows
 
 
-def _pages(build: merge.Build) -> list[list[Any]]:
+def _pages(app: Sphinx) -> list[list[Any]]:
+    build = build_of(app)
     rows: list[list[Any]] = [["Page", *(BACKENDS[name].title for name in build.environments), "Compared"]]
     for name, record in build.records.items():
         if not record.runs:
@@ -115,7 +142,8 @@ def _cell(run: merge.Run | None) -> str:
     return f"{run.result.seconds:.1f}\N{NO-BREAK SPACE}s" if run.status == "ok" and run.result else run.status
 
 
-def _promises(build: merge.Build) -> list[list[Any]]:
+def _promises(app: Sphinx) -> list[list[Any]]:
+    build = build_of(app)
     rows: list[list[Any]] = [["Id", "Promise", "Pages"]]
     for identifier, row in roadmap().items():
         names = [name for name, record in build.records.items() if identifier in record.page.roadmap]

@@ -1,0 +1,291 @@
+"""The error catalogue: what it accounts for, how it fails when it is wrong, and the box that finds a pasted error."""
+
+from __future__ import annotations
+
+import ast
+import json
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from conftest import BACKEND, IMPORT, ROOT, TinySite, browser, cell
+from lighthouse import serve
+from mithril_docs import catalogue, merge, public
+from mithril_docs.backends import BACKENDS
+from mithril_docs.store import Store
+from playwright.sync_api import Browser, Page
+
+RAISING = cell("ml.compile(42, backend, jit=False)", ':raises: {all: {Exception: "Unsupported model type!"}}')
+MENDED = cell("print(backend.precision)")
+ENTRY = ":::{error} no-model\nException: Unsupported model type!\n:::\n"
+
+
+def sites() -> Iterator[tuple[str, int]]:
+    """Every raise and assert with a message, counted here once more with nothing but ``ast``."""
+    root = Path(public.package().__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            raised = isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and bool(node.exc.args)
+            if raised or (isinstance(node, ast.Assert) and node.msg is not None):
+                yield path.relative_to(root).as_posix(), node.lineno
+
+
+def test_every_site_is_accounted_for(record: dict) -> None:
+    errors = record["coverage"]["errors"]
+    assert errors["missing"] == []
+    assert errors["total"] == errors["reproduced"] + errors["unreachable"] == len(list(sites())) == 561
+    assert errors["reproduced"] >= 0.6 * errors["total"]
+
+
+def test_an_entry_is_rendered_with_what_was_seen(tiny: TinySite) -> None:
+    tiny.page("errors", IMPORT, BACKEND, "## No model\n", ENTRY, RAISING, "Give it a model.\n", MENDED)
+    assert tiny.execute().returncode == 0
+    tiny.build()
+    box = tiny.html("errors").select_one(".mb-error")
+    assert box is not None and tiny.html("errors").select_one("#error-no-model")
+    assert "Exception: Unsupported model type!" in box.text
+    assert "Raised by compile. Seen in this build on NumPy." in box.text
+    index = (tiny.out / "_static" / "errors-index.js").read_text(encoding="utf-8")
+    found = json.loads(index.removeprefix("window.mithrilErrors = ").removesuffix(";\n"))
+    assert [entry["url"] for entry in found["entries"]] == ["errors.html#error-no-model"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ((ENTRY, RAISING), "the error no-model has no program that mends it"),
+        ((ENTRY, MENDED), "the error no-model has no program that raises it"),
+        (
+            (ENTRY.replace("Unsupported", "Unknown"), RAISING, "Text.\n", MENDED),
+            "the error no-model names 'Exception: Unknown model type!', which the package does not raise; "
+            "nearest is 'Exception: Unsupported model type!' (__init__.py, line",
+        ),
+        ((ENTRY.replace("no-model", "No model"), RAISING, "Text.\n", MENDED), "the error No model is no slug"),
+        (
+            (ENTRY, RAISING, "Text.\n", MENDED, ENTRY.replace("{error} no-model", "{unreachable} Dead code.")),
+            "the list Dead code. lists 'Exception: Unsupported model type!' as out of reach, and a page reaches it",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_named(tiny: TinySite, body: tuple[str, ...], words: str) -> None:
+    tiny.page("errors", IMPORT, BACKEND, "## No model\n", *body)
+    assert tiny.execute().returncode == 0
+    built = tiny.build()
+    assert built.returncode != 0 and words in built.stderr
+
+
+def test_an_error_that_a_cell_catches_counts(tiny: TinySite) -> None:
+    caught = "try:\n    ml.compile(42, backend, jit=False)\nexcept Exception as error:\n    print(error)"
+    tiny.page("errors", IMPORT, BACKEND, "## No model\n", ENTRY, cell(caught), "Text.\n", MENDED)
+    assert tiny.execute().returncode == 0
+    assert "the error no-model" not in tiny.build().stderr
+
+
+@pytest.fixture(scope="module")
+def found() -> catalogue.Catalogue:
+    """The catalogue of the real pages."""
+    return catalogue.read(merge.collect(ROOT / "docs", Store(ROOT / "build" / "store"), list(BACKENDS)))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    with serve(site) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def box(chromium: Browser, address: str) -> Page:
+    """The page with the box."""
+    page = chromium.new_page()
+    page.goto(f"{address}/reference/errors/index.html")
+    return page
+
+
+#: Pastes texts into the box, one after the other, and reads what it says of each: words, and the entries it links to.
+PASTE = """texts => texts.map((text) => {
+    const field = document.querySelector(".mb-paste textarea");
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    const answer = document.querySelector(".mb-paste [role=status]");
+    return [answer.textContent, [...answer.querySelectorAll("a")].map((link) => link.hash)];
+})"""
+
+
+def paste(page: Page, text: str) -> list[str]:
+    """Paste a text into the box as a reader does. The entries that it says the error is, by their anchors."""
+    page.locator(".mb-paste textarea").fill(text)
+    answer = page.locator(".mb-paste [role=status]")
+    known = answer.inner_text().startswith("This is")
+    links = [link.get_attribute("href") or "" for link in answer.locator("a").all()]
+    return [link.partition("#")[2] for link in links] if known else []
+
+
+def test_every_reproduced_error_is_found_by_pasting_it(found: catalogue.Catalogue, box: Page) -> None:
+    """The traceback that Python printed on each backend leads to entries that explain it, and to no other."""
+    cases = list({(backend, raised.traceback): raised for _, backend, raised in found.raised}.items())
+    texts = [text.replace("…", "/home/me/.venv/lib/python3.12/site-packages") for (_, text), _ in cases]
+    answers = box.evaluate(PASTE, texts)
+    wrong, sure = [], 0
+    for ((backend, text), raised), (words, links) in zip(cases, answers, strict=True):
+        right = {f"#{entry.anchor}" for entry in found.explaining(raised)}
+        known = words.startswith("This is")
+        sure += known
+        if "/mithril/" in text and right and not known:
+            wrong.append((backend, raised.kind, raised.message[:80], "is not known", right))
+        elif known and not set(links) <= right:
+            wrong.append((backend, raised.kind, raised.message[:80], links, right))
+        elif right and not right & set(links):  # not of Mithril by its traceback, yet the nearest
+            wrong.append((backend, raised.kind, raised.message[:80], "is not the nearest", right))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert sure > 2000
+
+
+def test_the_last_line_alone_finds_it_too(box: Page) -> None:
+    for text in ("Exception: Unsupported model type!", "  Unsupported model type!  "):
+        assert len(paste(box, text)) == 1
+
+
+#: Programs that fail for reasons of their own, each in a line.
+UNRELATED = """
+1 / 0
+[][1]
+{}["weights"]
+int("x")
+float("nan?")
+open("/no/such/file")
+import no_such_module
+None.shape
+"a" + 1
+len(5)
+print(undefined_name)
+(1).no_such_attribute
+[1, 2].index(3)
+{1}.remove(2)
+set().pop()
+{}.popitem()
+next(iter([]))
+[].pop()
+list(zip([1], [1, 2], strict=True))
+"%d" % "x"
+"{missing}".format()
+bytes([300])
+"é".encode("ascii")
+b"\\xff".decode("utf-8")
+max([])
+range(1.5)
+sorted([1, "a"])
+int("1" * 5000)
+(lambda x: x)()
+(lambda x: x)(1, 2)
+dict(a=1, **{"a": 2})
+[1][slice(0, 1)].no_such_method()
+__import__("json").loads("{")
+__import__("decimal").Decimal("x")
+__import__("datetime").date(2026, 13, 1)
+__import__("fractions").Fraction(1, 0)
+__import__("re").compile("(")
+__import__("struct").unpack("i", b"")
+__import__("ast").parse("def")
+__import__("importlib").import_module("no.such.module")
+__import__("subprocess").run(["false"], check=True)
+__import__("queue").Queue().get_nowait()
+__import__("collections").deque().pop()
+__import__("random").choice([])
+__import__("numpy").ones((2, 3)) @ __import__("numpy").ones((2, 3))
+__import__("numpy").ones(3).reshape(5)
+__import__("numpy").ones((2, 3)) + __import__("numpy").ones(4)
+__import__("numpy").linalg.inv(__import__("numpy").zeros((2, 2)))
+__import__("numpy").linalg.cholesky(-__import__("numpy").eye(2))
+__import__("numpy").concatenate([__import__("numpy").ones((2, 2)), __import__("numpy").ones((3, 3))])
+__import__("numpy").ones(3)[5]
+__import__("numpy").arange(4).reshape(2, 2).transpose(0, 1, 2)
+__import__("numpy").array([1.0, "x"], dtype=float)
+__import__("numpy").random.default_rng(-1)
+__import__("scipy.linalg").linalg.solve([[0.0]], [1.0])
+__import__("scipy.optimize").optimize.brentq(lambda x: 1.0, 0, 1)
+__import__("scipy.interpolate").interpolate.interp1d([0, 1], [0, 1])(2)
+__import__("yaml").safe_load("a: [")
+__import__("nbformat").reads("x", as_version=4)
+raise ValueError("the batch size must be positive")
+raise RuntimeError("model and optimizer do not fit together")
+raise KeyError("learning_rate")
+""".strip().splitlines()
+
+#: The same, with Mithril on the way: the fault is the user's own.
+THROUGH_MITHRIL = """
+ml.NumpyBackend().array(type("Own", (), {"__array__": lambda self, *_, **__: open("/no/such/file")})())
+Model().set_shapes(type("Own", (dict,), {"items": lambda self: int("seven")})(a=[1]))
+ml.compile(type("Own", (Model,), {"jittable": property(lambda self: 1 / 0)})(), ml.NumpyBackend())
+""".strip().splitlines()
+
+
+def test_an_unrelated_error_is_said_to_be_unknown(box: Page) -> None:
+    names = {"ml": public.package(), "Model": public.package().models.Model}
+    assert len(UNRELATED) >= 50
+    wrong = []
+    for program in (*UNRELATED, *THROUGH_MITHRIL):
+        try:
+            exec(compile(program, "/home/learner/program.py", "exec"), dict(names))
+        except Exception:
+            text = traceback.format_exc()
+            last = text.strip().splitlines()[-1]
+            # As a user's terminal shows it, without the frame of this test.
+            if answer := paste(box, text.replace(__file__, "/home/learner/main.py")):
+                wrong.append((program, last, answer))
+        else:
+            pytest.fail(f"{program} raised nothing")
+    assert not wrong
+    assert "does not know" in box.locator(".mb-paste [role=status]").inner_text()
+
+
+def test_the_nearest_is_given_for_an_unknown_one(box: Page) -> None:
+    assert paste(box, "ValueError: Shape mismatch in something, axis is unknown") == []
+    assert box.locator(".mb-paste [role=status] a").count() == 3
+
+
+def test_the_search_finds_errors(chromium: Browser, address: str) -> None:
+    page = chromium.new_page()
+    page.goto(f"{address}/search.html?q=Exception%3A+Unsupported+model+type%21")
+    page.locator(".mb-paste [role=status] a").click()
+    assert "/reference/errors/" in page.url and "#error-" in page.url
+
+
+def test_the_box_works_from_a_disk(chromium: Browser, site: Path) -> None:
+    page = chromium.new_page()
+    page.goto(f"file://{site}/reference/errors/index.html")
+    assert paste(page, "Exception: Unsupported model type!")
+
+
+def test_every_leaf_of_a_tree_leads_to_a_remedy(site: Path) -> None:
+    """An executed program beneath the trees, an entry of the catalogue, or a section of lines that a test types."""
+    place = site / "reference" / "troubleshooting.html"
+    html = BeautifulSoup(place.read_text(encoding="utf-8"), "html.parser")
+    leaves = [tree for tree in html.select("details.sd-dropdown") if not tree.select("details")]
+    assert len(leaves) >= 40
+    for leaf in leaves:
+        links = [link["href"] for link in leaf.select("a.reference")]
+        assert links, leaf.text
+        remedies = [href for href in links if "errors/" in href or "installation_troubleshooting" in href]
+        own = [html.select_one(f'[id="{href[1:]}"]') for href in links if href.startswith("#")]
+        assert remedies or any(section is not None and section.select(".cell") for section in own), leaf.text
+
+
+def test_trees_open_by_keyboard_and_without_scripts(chromium: Browser, address: str) -> None:
+    page = chromium.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{address}/reference/troubleshooting.html")
+    tree = page.locator("details.sd-dropdown:has(details)").first
+    inner = tree.locator("details").first
+    assert not inner.is_visible()
+    tree.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert inner.is_visible() and not inner.locator("a").first.is_visible()
+    inner.locator("summary").click()
+    assert inner.locator("a").first.is_visible()

@@ -1,0 +1,73 @@
+"""Every failure of ``installation_troubleshooting``, provoked and mended with its lines in a clean folder."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clean, python_of
+from mithril_docs.cards import Entry, entries
+from mithril_docs.catalogue import Message, read_messages
+from mithril_docs.page import read_page
+
+PAGE = ROOT / "docs" / "getting_started" / "installation_troubleshooting.md"
+SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+FAILURES = list(entries(read_page(PAGE, ROOT / "docs"), "error"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path):
+    """Runs lines in an empty folder with Python 3.12 and another one."""
+    (tmp_path / ".python-version").write_text("3.12\n3.13\n")  # where pyenv provides them
+    env = clean(Path("/usr/bin")) | {"PIP_NO_COMPILE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def run(lines: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-ec", lines],
+            cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
+        )  # fmt: skip
+
+    yield run
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_it_tells_which_backends_are_there(shell) -> None:
+    done = shell(SHELL.findall(SECTIONS[0])[0])
+    assert done.returncode == 0, done.stdout
+    assert [f"No module named '{name}'" in done.stdout for name in ("scipy", "torch", "jax", "mlx")] == [
+        False,
+        *[True] * 3,
+    ]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.argument)
+def test_failure(failure: Entry, shell, tmp_path: Path) -> None:
+    section = next(text for text in SECTIONS if text.startswith(f"{failure.title}\n"))
+    provoke, *mend = SHELL.findall(section)
+    if "python3.13" in provoke and shell("python3.13 --version").returncode != 0:
+        pytest.skip("there is no python3.13 to fail with")
+    if " torch\n" in provoke:  # gigabytes: the environment that executed the pages stands in for a new one
+        (tmp_path / ".venv").symlink_to(python_of("torch").parent.parent)
+        provoke = "".join(
+            row for row in provoke.splitlines(keepends=True) if " -m venv" not in row and " -m pip" not in row
+        )
+    failed = shell(provoke)
+    assert failed.returncode != 0, failed.stdout
+    for message in read_messages(failure):
+        assert printed(message).search(failed.stdout), f"{message.words}\n{failed.stdout}"
+    assert mend
+    for lines in mend:
+        mended = shell(lines)
+        assert mended.returncode == 0, mended.stdout
+
+
+def printed(message: Message) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(message.kind)}: {message.pattern}$", re.MULTILINE)
+
+
+def test_all_of_them_are_there() -> None:
+    assert len(FAILURES) >= 14 and all(failure.options.get("by") == "shell" for failure in FAILURES)
