@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -140,7 +142,7 @@ def test_a_click_changes_code_and_outputs_in_place(visit: Open) -> None:
 
 def test_the_keyboard_alone_switches(visit: Open) -> None:
     page = visit()
-    for _ in range(60):
+    for _ in range(150):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.closest('.mb-switch') !== null"):
             break
@@ -447,33 +449,47 @@ AXE = """async (options) =>
 COLORS = ["color-contrast", "link-in-text-block"]
 
 
-@every_page
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_page_is_accessible(name: str, size: dict[str, int], visit: Open) -> None:
-    """axe-core finds nothing, in any view, light or dark.
+def test_every_page_is_accessible(size: dict[str, int], address: str) -> None:
+    """axe-core finds nothing, in any view, light or dark. A browser for each core, since axe keeps one busy."""
+    jobs = os.cpu_count() or 1
+
+    def look_at(names: list[str]) -> list[str]:
+        with chromium() as found:
+            return [words for name in names for words in accessibility(found, f"{address}/{name}.html", size)]
+
+    with ThreadPoolExecutor(jobs) as threads:
+        problems = [words for some in threads.map(look_at, [PAGES[n::jobs] for n in range(jobs)]) for words in some]
+    assert not problems, "\n".join(problems)
+
+
+def accessibility(found: Browser, url: str, size: dict[str, int]) -> list[str]:
+    """What axe-core finds on a page.
 
     Compare holds all that any view shows, and a theme changes colors alone: there, and dark, colors are looked at.
     """
-    page = visit(f"{name}.html", viewport=size)
-    page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
-    page.evaluate(THIN)
-    page.evaluate(AXE_SCRIPT)
     problems = []
+    with found.new_context(viewport=size, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(url)
+        page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+        page.evaluate(THIN)
+        page.evaluate(AXE_SCRIPT)
 
-    def look(view: str, theme: str, options: dict[str, Any]) -> None:
-        page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", theme)
-        found = page.evaluate(AXE, options)
-        problems.extend(f"{name}, {size['width']} px, {theme}, {view}: {words}" for words in found)
+        def look(view: str, theme: str, options: dict[str, Any]) -> None:
+            page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", theme)
+            for words in page.evaluate(AXE, options):
+                problems.append(f"{url}, {size['width']} px, {theme}, {view}: {words}")
 
-    all_views = views(page) or ["the page"]
-    for view in all_views:
-        if len(all_views) > 1:
-            switch(page, view)
-        if view != all_views[-1]:
-            look(view, "light", {"rules": {rule: {"enabled": False} for rule in COLORS}})
-    look(view, "light", {})
-    look(view, "dark", {"runOnly": COLORS})
-    assert not problems, "\n".join(problems)
+        all_views = views(page) or ["the page"]
+        for view in all_views:
+            if len(all_views) > 1:
+                switch(page, view)
+            if view != all_views[-1]:
+                look(view, "light", {"rules": {rule: {"enabled": False} for rule in COLORS}})
+        look(view, "light", {})
+        look(view, "dark", {"runOnly": COLORS})
+    return problems
 
 
 def test_every_link_resolves(site: Path) -> None:

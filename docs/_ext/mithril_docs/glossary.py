@@ -14,7 +14,16 @@ from sphinx.transforms import SphinxTransform
 from mithril_docs.render import PageHead, Pane
 
 #: Where a word is no use of a term: in names and headings, in what is a link already, and in what some views lack.
-NOT_IN = (nodes.literal, nodes.FixedTextElement, nodes.title, nodes.reference, pending_xref, PageHead, Pane)
+NOT_IN = (
+    nodes.literal,
+    nodes.FixedTextElement,
+    nodes.title,
+    nodes.rubric,
+    nodes.reference,
+    pending_xref,
+    PageHead,
+    Pane,
+)
 
 _GLOSSARY = re.compile(r"^(`{3,}|:{3,})\{glossary\}\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
