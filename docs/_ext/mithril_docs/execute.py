@@ -178,7 +178,8 @@ async def execute(page: Page, backend: str, wanted: str) -> Result:
                 if not ran:
                     break
                 await _read_parity(client, cell, result)
-            await _read_raised(client, cells, result, folder)
+            else:  # a kernel that is dead or still busy does not answer
+                await _read_raised(client, cells, result, folder)
             if not result.failures:
                 result.distributions = _imported(cells)
         except (DeadKernelError, RuntimeError, OSError) as error:
