@@ -86,8 +86,8 @@ def _guarded(source: str) -> str:
         if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno is not None:
             inside |= set(range(node.lineno + 1, node.end_lineno + 1))
     rows = [row if number in inside else f"    {row}" for number, row in enumerate(source.splitlines(), 1)]
-    printed = 'print(f"{type(error).__name__}: {error}")'
-    return "\n".join(["try:", *rows, "except Exception as error:", f"    {printed}"])
+    printed = 'print(f"{type(_error).__name__}: {_error}")'
+    return "\n".join(["try:", *rows, "except Exception as _error:", f"    {printed}"])
 
 
 def plain_markdown(source: str, backend: str, line: str) -> str:

@@ -104,8 +104,9 @@ def _code_digest() -> str:
 
 
 def path(backend: str, name: str) -> str:
-    """Where a model's result stands in the store."""
-    return f"{backend}/models/{name}.json"
+    """Where a model's result stands in the store: with all that the backend's environment made."""
+    folder = "models" if home(backend) == backend else f"models-{backend}"
+    return f"{home(backend)}/{folder}/{name}.json"
 
 
 def _kept(store: Store, backend: Backend, card: Card, found: Environment, jit: bool) -> bool:
