@@ -70,12 +70,23 @@ def _tags(cell: Cell, backend: str) -> list[str]:
     return kept + (["raises-exception"] if cell.raises(backend) else [])
 
 
+#: For scripts that split arrays with PyTorch. A notebook has no file.
+NO_FILE = """\
+# The processes that PyTorch starts for a mesh would import this file, and so run it once more each.
+import __main__
+
+__main__.__file__ = None"""
+
+
 def script(made: NotebookNode) -> str:
     """A page's notebook as a Python script, which goes on after a cell that must fail, as Jupyter does."""
     made = from_dict(json.loads(json.dumps(made)))
     for cell in made.cells:
         if "raises-exception" in cell.metadata.get("tags", ()):
             cell.source = _guarded(cell.source)
+    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    if any("TorchBackend" in cell.source for cell in code) and any("device_mesh=" in cell.source for cell in code):
+        code[0].source = f"{NO_FILE}\n\n{code[0].source}"
     return jupytext.writes(made, fmt="py:percent")
 
 
