@@ -157,8 +157,11 @@ async def execute(page: Page, backend: str, wanted: str) -> Result:
     result = Result(wanted, page.name, backend)
     cells = list(page.view(backend))
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell.source) for cell in cells])
-    manager = AsyncKernelManager()
-    with tempfile.TemporaryDirectory(prefix="mithril-docs-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mithril-docs-") as home:
+        # Sockets that are files: a TCP port that is promised to a kernel may be taken by another before it starts.
+        manager = AsyncKernelManager(transport="ipc", connection_file=str(Path(home, "kernel.json")))
+        folder = str(Path(home, "page"))
+        os.mkdir(folder)
         for path in page.files:
             shutil.copy(path, folder)
         client = NotebookClient(
