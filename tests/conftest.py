@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from lighthouse import CHROME_FLAGS
+from lighthouse import CHROME_FLAGS, serve
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 EXTENSION = ROOT / "docs" / "_ext"
 BACKENDS = ("numpy", "torch", "jax", "mlx")
+#: A block of a page that a reader types into a shell.
+SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 FRONT = """\
 ---
@@ -121,7 +124,7 @@ def clean(bin_folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """Chromium. A browser that is missing fails under CI and skips elsewhere."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
@@ -129,9 +132,16 @@ def browser() -> Iterator[Browser]:
         words = "Chromium is missing: apt-get install chromium"
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(CHROME_FLAGS))
-        yield chromium
-        chromium.close()
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROME_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of a file."""
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture
@@ -146,6 +156,13 @@ def site() -> Path:
     path = ROOT / "build" / "site"
     assert (path / "verification.json").exists(), 'build/site is missing: run "nox -s site"'
     return path
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Where the merged site is served."""
+    with serve(site) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ import nbformat
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from bs4 import BeautifulSoup
-from conftest import BACKEND, BACKENDS, IMPORT, ROOT, TinySite, cell
-from conftest import browser as chromium
+from conftest import BACKEND, BACKENDS, IMPORT, ROOT, TinySite, cell, chromium
 from lighthouse import serve
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -41,18 +40,6 @@ def pages_of(site: Path) -> list[str]:
 
 PAGES = pages_of(ROOT / "build" / "site")
 every_page = pytest.mark.parametrize("name", PAGES)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    with serve(site) as address:
-        yield address
 
 
 @pytest.fixture

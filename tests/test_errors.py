@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BACKEND, IMPORT, ROOT, TinySite, browser, cell
-from lighthouse import serve
+from conftest import BACKEND, IMPORT, ROOT, TinySite, cell
 from mithril_docs import catalogue, merge, public
 from mithril_docs.backends import BACKENDS
+from mithril_docs.sites import package
 from mithril_docs.store import Store
 from playwright.sync_api import Browser, Page
 
@@ -24,7 +24,7 @@ ENTRY = ":::{error} no-model\nException: Unsupported model type!\n:::\n"
 
 def sites() -> Iterator[tuple[str, int]]:
     """Every raise and assert with a message, counted here once more with nothing but ``ast``."""
-    root = Path(public.package().__file__).parent
+    root = package()
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             raised = isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and bool(node.exc.args)
@@ -90,21 +90,9 @@ def found() -> catalogue.Catalogue:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    with serve(site) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def box(chromium: Browser, address: str) -> Page:
+def box(browser: Browser, address: str) -> Page:
     """The page with the box."""
-    page = chromium.new_page()
+    page = browser.new_page()
     page.goto(f"{address}/reference/errors/index.html")
     return page
 
@@ -251,15 +239,15 @@ def test_the_nearest_is_given_for_an_unknown_one(box: Page) -> None:
     assert box.locator(".mb-paste [role=status] a").count() == 3
 
 
-def test_the_search_finds_errors(chromium: Browser, address: str) -> None:
-    page = chromium.new_page()
+def test_the_search_finds_errors(browser: Browser, address: str) -> None:
+    page = browser.new_page()
     page.goto(f"{address}/search.html?q=Exception%3A+Unsupported+model+type%21")
     page.locator(".mb-paste [role=status] a").click()
     assert "/reference/errors/" in page.url and "#error-" in page.url
 
 
-def test_the_box_works_from_a_disk(chromium: Browser, site: Path) -> None:
-    page = chromium.new_page()
+def test_the_box_works_from_a_disk(browser: Browser, site: Path) -> None:
+    page = browser.new_page()
     page.goto(f"file://{site}/reference/errors/index.html")
     assert paste(page, "Exception: Unsupported model type!")
 
@@ -278,8 +266,8 @@ def test_every_leaf_of_a_tree_leads_to_a_remedy(site: Path) -> None:
         assert remedies or any(section is not None and section.select(".cell") for section in own), leaf.text
 
 
-def test_trees_open_by_keyboard_and_without_scripts(chromium: Browser, address: str) -> None:
-    page = chromium.new_context(java_script_enabled=False).new_page()
+def test_trees_open_by_keyboard_and_without_scripts(browser: Browser, address: str) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(f"{address}/reference/troubleshooting.html")
     tree = page.locator("details.sd-dropdown:has(details)").first
     inner = tree.locator("details").first

@@ -8,13 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clean, python_of
+from conftest import ROOT, SHELL, clean, python_of
 from mithril_docs.cards import Entry, entries
 from mithril_docs.catalogue import Message, read_messages
 from mithril_docs.page import read_page
 
 PAGE = ROOT / "docs" / "getting_started" / "installation_troubleshooting.md"
-SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 FAILURES = list(entries(read_page(PAGE, ROOT / "docs"), "error"))
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, browser, python_of, run
+from conftest import ROOT, chromium, python_of, run
 from mithril_docs.page import find_pages
 
 NAMES = [
@@ -99,8 +99,8 @@ def test_serve_shows_a_change() -> None:
 
 def lab_page(url: str) -> str:
     """What JupyterLab shows at an address, once a notebook is open there."""
-    with browser() as chromium:
-        page = chromium.new_page()
+    with chromium() as browser:
+        page = browser.new_page()
         page.goto(url)
         page.locator(".jp-Notebook .cm-content", has_text="JaxBackend").wait_for(timeout=60_000)
         return page.locator(".jp-Notebook").inner_text()

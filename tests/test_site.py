@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BACKENDS, ROOT, clean, python_of, run
+from conftest import BACKENDS, ROOT, SHELL, clean, python_of, run
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from mithril_docs.backends import BACKENDS as BACKEND_TABLE
@@ -198,9 +198,6 @@ def text(output: nbformat.NotebookNode) -> str:
     if output.output_type == "error":
         return f"{output.ename}: {output.evalue}"
     return output.get("text") or output.get("data", {}).get("text/plain", "")
-
-
-SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_shell_commands(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ executes nothing.
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,4 +35,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
     for part in (render, directives, glossary, reference, references, errors, coverage, verification, downloads):
         part.setup(app)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    # Pages that other code rendered are rendered anew.
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return {"version": "1", "env_version": zlib.crc32(code), "parallel_read_safe": True, "parallel_write_safe": True}

@@ -78,7 +78,7 @@ class Message:
     @property
     def borrowed(self) -> bool:
         """Whether it is Mithril's own and another entry explains it; this one only shows it."""
-        return self.origin == "Mithril" and any(site.template == template(self.words) for site in sites())
+        return self.origin == "Mithril" and template(self.words) in _by_template()
 
     def sites(self) -> list[Site]:
         """The places of the package that raise it."""
@@ -214,8 +214,9 @@ class Catalogue:
                     yield f"names '{message.words}', which none of its programs raised"
 
     def out_of_reach(self) -> set[Site]:
-        """Sites that pages list as out of reach."""
-        return {site for listed in self.unreachable for message in listed.messages for site in message.sites()}
+        """Sites that pages list as out of reach, and that no program reached."""
+        listed = {site for entry in self.unreachable for message in entry.messages for site in message.sites()}
+        return listed - self.reproduced.keys()
 
     def missing(self) -> list[str]:
         """Sites that are accounted for nowhere, in a line each."""
@@ -295,7 +296,12 @@ def _site(raised: Raised) -> Site | None:
     if raised.site is None:
         return None
     path, line = raised.site
-    return next((site for site in sites() if site.path == path and site.line <= line <= site.end), None)
+    return _by_line().get((path, line))
+
+
+@functools.cache
+def _by_line() -> dict[tuple[str, int], Site]:
+    return {(site.path, line): site for site in sites() for line in range(site.line, site.end + 1)}
 
 
 @functools.cache

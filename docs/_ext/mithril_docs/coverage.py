@@ -45,7 +45,7 @@ def _errors(found: Catalogue) -> dict[str, Any]:
     return {
         "total": len(found.sites),
         "reproduced": len(found.reproduced),
-        "unreachable": len(found.out_of_reach() - found.reproduced.keys()),
+        "unreachable": len(found.out_of_reach()),
         "entries": len(found.errors),
         "missing": found.missing(),
     }

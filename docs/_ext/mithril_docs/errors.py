@@ -30,7 +30,6 @@ FILE = "errors-index.js"
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _collect, priority=510)  # behind the pages
-    app.connect("env-get-outdated", _outdated)
     app.connect("builder-inited", _write_index, priority=520)
     app.add_css_file("reference.css")
     app.add_js_file(FILE, loading_method="defer")
@@ -51,11 +50,6 @@ def _collect(app: Sphinx) -> None:
     for entry, words in found.problems():
         what = "the error" if entry in found.errors else "the list"
         LOGGER.warning(f"{what} {entry.name} {words}", type="mithril", subtype="errors", location=entry.where)
-
-
-def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """The pages that list all entries."""
-    return [name for name in env.found_docs if name in getattr(env, "mithril_errors_pages", ())]
 
 
 def _write_index(app: Sphinx) -> None:
@@ -153,8 +147,7 @@ class ErrorsDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        pages: set[str] = getattr(self.env, "mithril_errors_pages", set())
-        self.env.mithril_errors_pages = pages | {self.env.docname}  # type: ignore[attr-defined]
+        self.env.note_reread()  # it tells of other pages
         found = catalogue_of(self.env.app)
         match self.arguments[0]:
             case "box":
@@ -179,10 +172,9 @@ def _lists(env: BuildEnvironment, errors: list[Explained]) -> Iterator[nodes.Nod
 
 
 def _count(found: Catalogue) -> str:
-    out = len(found.out_of_reach() - found.reproduced.keys())
     return (
         f"Mithril raises an error with a message in {len(found.sites)} places. Programs of this site raise it in "
-        f"{len(found.reproduced)} of them, and {out} are out of reach."
+        f"{len(found.reproduced)} of them, and {len(found.out_of_reach())} are out of reach."
     )
 
 

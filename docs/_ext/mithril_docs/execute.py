@@ -160,8 +160,7 @@ async def execute(page: Page, backend: str, wanted: str) -> Result:
     with tempfile.TemporaryDirectory(prefix="mithril-docs-") as home:
         # Sockets that are files: a TCP port that is promised to a kernel may be taken by another before it starts.
         manager = AsyncKernelManager(transport="ipc", connection_file=str(Path(home, "kernel.json")))
-        folder = str(Path(home, "page"))
-        os.mkdir(folder)
+        folder = tempfile.mkdtemp(dir=home)
         for path in page.files:
             shutil.copy(path, folder)
         client = NotebookClient(

@@ -67,13 +67,11 @@ def _collect(app: Sphinx) -> None:
 
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Pages with a card or the matrix, where the results are others than those rendered last."""
+    """Pages with a card, where the results are others than those rendered last."""
     results = {name: capability.results for name, capability in models_of(app).items()}
     digest = hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()
     before, env.mithril_matrix = getattr(env, "mithril_matrix", None), digest  # type: ignore[attr-defined]
-    pages = {capability.card.page for capability in models_of(app).values()} | getattr(
-        env, "mithril_matrix_pages", set()
-    )
+    pages = {capability.card.page for capability in models_of(app).values()}
     return [] if before == digest else [page for page in pages if page in env.found_docs]
 
 
@@ -153,8 +151,7 @@ class MatrixDirective(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        pages: set[str] = getattr(self.env, "mithril_matrix_pages", set())
-        self.env.mithril_matrix_pages = pages | {self.env.docname}  # type: ignore[attr-defined]
+        self.env.note_reread()  # it tells of other pages
         models = models_of(self.env.app)
         if self.arguments == [C.name]:
             return _matrix(models, C.name)

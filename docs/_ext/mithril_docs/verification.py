@@ -8,7 +8,6 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs import merge
@@ -30,7 +29,6 @@ COUNTED = {
 
 def setup(app: Sphinx) -> None:
     app.add_directive("verification", VerificationDirective)
-    app.connect("env-get-outdated", _always_outdated)
     app.connect("doctree-resolved", _fill_coverage)
     app.connect("build-finished", _write)
 
@@ -64,12 +62,6 @@ def _run(run: merge.Run) -> dict[str, Any]:
     return content | ({"causes": run.causes} if run.causes else {})
 
 
-def _always_outdated(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
-    return [name for name in env.found_docs if name in getattr(env, "mithril_verification", ())]
-
-
 def _write(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
@@ -83,8 +75,7 @@ class VerificationDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        pages: set[str] = getattr(self.env, "mithril_verification", set())
-        self.env.mithril_verification = pages | {self.env.docname}  # type: ignore[attr-defined]
+        self.env.note_reread()  # it tells of other pages
         tables = {"environments": _environments, "pages": _pages, "promises": _promises}
         if self.arguments[0] == "coverage":
             return [Coverage()]
