@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import functools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -172,7 +174,11 @@ async def execute(page: Page, backend: str, wanted: str) -> Result:
         )
         try:
             await client.async_start_new_kernel()
-            await client.async_start_new_kernel_client()
+            client.kc = manager.client()
+            # nbclient would listen to the kernel's heart too, and wait a second for that to end.
+            client.kc.start_channels(stdin=False, hb=False)
+            client.kc.allow_stdin = False
+            await client.kc.wait_for_ready(timeout=client.startup_timeout)
             for index, cell in enumerate(cells):
                 start = time.perf_counter()
                 ran = await _execute_cell(client, notebook.cells[index], index, cell, result, folder)
@@ -315,9 +321,14 @@ def _imported(cells: list[Cell]) -> dict[str, str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    known = packages_distributions()
+    known = _distributions()
     names = sorted({known[module][0] for module in modules if module in known})
     return {name.lower(): version(name) for name in names}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def _unstable(outputs: list[dict[str, Any]], folder: str) -> list[str]:
