@@ -103,7 +103,7 @@ def _verdict(result: dict[str, Any], column: str) -> Verdict:
 
 
 def _compare(wanted: dict[str, Any], found: dict[str, Any]) -> Verdict:
-    for name in wanted.keys() | found.keys():
+    for name in sorted(wanted.keys() | found.keys()):
         if name not in wanted or name not in found:
             return Verdict(NO, f"'{name}' is only there on one of them")
         try:

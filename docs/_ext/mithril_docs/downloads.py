@@ -20,7 +20,7 @@ FOLDER = "_downloads/pages"
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("build-finished", _write)
+    app.connect("html-page-context", _write)
 
 
 def path(page: str, backend: str, ending: str) -> str:
@@ -133,17 +133,17 @@ def plain_markdown(source: str, backend: str, line: str) -> str:
     return re.sub(r"(?<!!)\[([^\]]+)\]\((?![a-z]+://)[^)]*\)", r"\1", text).strip()
 
 
-def _write(app: Sphinx, exception: Exception | None) -> None:
-    if exception or app.builder.format != "html":
-        return
+def _write(app: Sphinx, docname: str, *_: object) -> None:
+    """Write a page's downloads when the page is written."""
     build: merge.Build = app.mithril_build  # type: ignore[attr-defined]
-    for record in build.records.values():
-        for name in record.shown:
-            if record.runs[name].result is None:
-                continue
+    if docname not in build.records:  # made by Sphinx
+        return
+    record = build.records[docname]
+    for name in record.shown:
+        if record.runs[name].result is not None:
             made = notebook(name, record, build)
-            _write_file(Path(app.outdir, path(record.page.name, name, "ipynb")), nbformat.writes(made))
-            _write_file(Path(app.outdir, path(record.page.name, name, "py")), script(made))
+            _write_file(Path(app.outdir, path(docname, name, "ipynb")), nbformat.writes(made))
+            _write_file(Path(app.outdir, path(docname, name, "py")), script(made))
 
 
 def _write_file(target: Path, text: str) -> None:

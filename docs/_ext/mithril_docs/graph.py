@@ -21,6 +21,17 @@ class _Box:
         self.xy = (0.0, 0.0)
 
 
+class _Edge(Edge):
+    """An edge that hashes by its number: grandalf keeps edges in a set, and its picture depends on their order."""
+
+    def __init__(self, number: int, source: Vertex, target: Vertex) -> None:
+        super().__init__(source, target)
+        self._number = number
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 def svg(model: Any, name: str) -> str:
     """The submodels of a model, its named inputs above them and its outputs below, with arrows for what flows."""
     boxes: dict[Any, Vertex] = {}
@@ -43,13 +54,13 @@ def svg(model: Any, name: str) -> str:
         for key in sub.conns.input_keys:
             source = id(connections[key].metadata)
             if source in makers:
-                edges.append(Edge(vertex(makers[source], type(makers[source]).__name__, "model"), here))
+                edges.append(_Edge(len(edges), vertex(makers[source], type(makers[source]).__name__, "model"), here))
             elif source in inputs:
-                edges.append(Edge(vertex(source, inputs[source], "key"), here))
+                edges.append(_Edge(len(edges), vertex(source, inputs[source], "key"), here))
     for key in model.conns.output_keys:
         made = id(model.conns.get_connection(key).metadata)
         if made in makers:
-            edges.append(Edge(boxes[makers[made]], vertex((made, key), key, "key")))
+            edges.append(_Edge(len(edges), boxes[makers[made]], vertex((made, key), key, "key")))
     return _draw(list(boxes.values()), edges, name)
 
 

@@ -216,6 +216,8 @@ def _type(kind: Any) -> str:
     """A type as a reader writes it, the members of a union in one order."""
     if isinstance(kind, UnionType):
         return " | ".join(sorted(map(_type, get_args(kind))))
+    if base := getattr(kind, "base_type", None):  # no class, and its repr is an address
+        return f"nested list of {_type(base)}"
     return str(kind) if get_args(kind) else getattr(kind, "__name__", str(kind))
 
 
