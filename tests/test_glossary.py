@@ -65,3 +65,4 @@ def test_every_term_is_defined_and_used(site: Path) -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html") if path.name != "genindex.html")
     used = set(re.findall(r'href="[^"]*glossary\.html#(term-[^"]+)"', pages))
     assert set(defined) == used
+    assert not re.search(r'<p class="mb-label[^>]*>[^<]*<a ', pages), "what the build says of an output is no prose"

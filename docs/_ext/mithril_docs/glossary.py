@@ -68,7 +68,8 @@ class LinkTerms(SphinxTransform):
         for element in list(self.document.findall(nodes.TextElement)):
             _join_lines(element)
         for text in list(self.document.findall(nodes.Text)):
-            if waiting and not _stands_in(text, NOT_IN):
+            label = "mb-label" in text.parent["classes"]
+            if waiting and not label and not _stands_in(text, NOT_IN):
                 parts = _split(str(text), pattern, waiting)
                 if len(parts) > 1:
                     text.parent.replace(text, parts)
