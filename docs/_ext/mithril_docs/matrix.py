@@ -197,6 +197,8 @@ def run_model(card: Card, make: Callable[..., Any], jit: bool) -> dict[str, Any]
         with _noted(result["precision"], str(bits)):
             _forward(card, make(precision=bits), jit=False)
     if jit:
+        if backend.type == "torch":
+            _compile_this_too()
         with _noted(result, "jit"):
             _same(result["values"], _plain(_forward(card, backend, jit=True)))
     return result
@@ -233,6 +235,14 @@ def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
         build_model(card), backend, data_keys=set(data), inference=True, jit=jit, shapes=_shapes(backend, data)
     )
     return compiled.evaluate({}, data)
+
+
+def _compile_this_too() -> None:
+    """Forget what PyTorch compiled: after eight programs of one process, it runs further ones as they are."""
+    import torch
+
+    torch.compiler.reset()
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
 def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
