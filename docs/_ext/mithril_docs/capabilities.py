@@ -94,9 +94,7 @@ def lacking(capability: Capability) -> Iterator[str]:
 
 
 def _verdict(result: dict[str, Any], column: str) -> Verdict:
-    if column not in result:
-        return Verdict(UNTRIED)
-    words = result[column]
+    words = result.get(column)
     if words is None:
         return Verdict(NONE)
     return Verdict(NO, words) if words else Verdict(YES)

@@ -35,8 +35,6 @@ from mithril_docs.store import CannotWriteError, CorruptEntryError, Environment,
 
 #: Floating-point precisions that a backend may be created with, in bits.
 PRECISIONS = (16, 32, 64)
-#: One model of so many is compiled with jit where the whole column would take too long.
-JIT_SAMPLE = 12
 #: Seconds that one model may take, jit included.
 TIMEOUT = 300
 
@@ -54,7 +52,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
     parser.add_argument("--force", action="store_true", help="run every model anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
-    parser.add_argument("--jit", choices=("all", "sample"), default="all", help="models to compile with jit on PyTorch")
     options = parser.parse_args(argv)
     store = Store(options.store.resolve())
     cache = store.root.parent / "cache"
@@ -64,8 +61,7 @@ def main(argv: list[str]) -> int:
         return 0  # the pages' execution has said so
     environment.isolate(backend, cache)
     every = [card for page in find_pages(options.docs.resolve()) for card in cards(page) if card.build]
-    jit = {card.name for card in every} if options.jit == "all" or backend.name != "torch" else sample(every)
-    todo = [card for card in every if options.force or not _kept(store, backend, card, found, card.name in jit)]
+    todo = [card for card in every if options.force or not _kept(store, backend, card, found)]
     start = time.perf_counter()
     if backend is C and todo:
         built = c_library.build(cache / "c")
@@ -75,7 +71,7 @@ def main(argv: list[str]) -> int:
         backend = built
     turns = [todo[n :: options.jobs] for n in range(options.jobs)]
     with ThreadPoolExecutor(options.jobs) as threads:
-        lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found, jit), turns))
+        lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found), turns))
     took = time.perf_counter() - start
     print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
     return int(any(lost))
@@ -84,11 +80,6 @@ def main(argv: list[str]) -> int:
 def home(backend: str) -> str:
     """The backend whose environment a backend's models run in."""
     return "numpy" if backend == C.name else backend
-
-
-def sample(every: list[Card]) -> set[str]:
-    """The models that stand for all where jit is dear: evenly spaced by name."""
-    return set(sorted(card.name for card in every)[::JIT_SAMPLE])
 
 
 def key(card: Card, backend: str, found: Environment) -> str:
@@ -109,24 +100,20 @@ def path(backend: str, name: str) -> str:
     return f"{home(backend)}/{folder}/{name}.json"
 
 
-def _kept(store: Store, backend: Backend, card: Card, found: Environment, jit: bool) -> bool:
+def _kept(store: Store, backend: Backend, card: Card, found: Environment) -> bool:
     try:
         kept = store.read_file(path(backend.name, card.name))
     except CorruptEntryError:
         return False
-    return (
-        kept is not None
-        and kept["key"] == key(card, backend.name, found)
-        and ("jit" in kept or kept["forward"] or not jit)
-    )
+    return kept is not None and kept["key"] == key(card, backend.name, found)
 
 
-def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment, jit: set[str]) -> bool:
+def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment) -> bool:
     """Run models in a process of their own, and go on in another one where it dies. Whether a result was lost."""
     waiting = list(todo)
     while waiting:
         ours, theirs = _FORKSERVER.Pipe()
-        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend, jit, theirs))
+        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend, theirs))
         process.start()
         theirs.close()
         with contextlib.suppress(EOFError):
@@ -159,7 +146,7 @@ def _keep(store: Store, backend: Backend, card: Card, found: Environment, result
     return True
 
 
-def _run_all(todo: list[Card], backend: Backend, jit: set[str], results: Any) -> None:
+def _run_all(todo: list[Card], backend: Backend, results: Any) -> None:
     """Be the process that runs models, and send a result for each."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # a compiler's words too
@@ -169,10 +156,10 @@ def _run_all(todo: list[Card], backend: Backend, jit: set[str], results: Any) ->
 
     make = getattr(mithril, backend.cls)
     for card in todo:
-        results.send(run_model(card, make, card.name in jit))
+        results.send(run_model(card, make))
 
 
-def run_model(card: Card, make: Callable[..., Any], jit: bool) -> dict[str, Any]:
+def run_model(card: Card, make: Callable[..., Any]) -> dict[str, Any]:
     """What a model does on a backend.
 
     ``forward``, ``gradient``, ``jit`` and ``precision`` (by bits) are each an empty string where it works, and the
@@ -196,11 +183,10 @@ def run_model(card: Card, make: Callable[..., Any], jit: bool) -> dict[str, Any]
     for bits in PRECISIONS if backend.type != C.name else ():
         with _noted(result["precision"], str(bits)):
             _forward(card, make(precision=bits), jit=False)
-    if jit:
-        if backend.type == "torch":
-            _compile_this_too()
-        with _noted(result, "jit"):
-            _same(result["values"], _plain(_forward(card, backend, jit=True)))
+    if backend.type == "torch":
+        _forget_compiled()
+    with _noted(result, "jit"):
+        _same(result["values"], _plain(_forward(card, backend, jit=True)))
     return result
 
 
@@ -237,12 +223,11 @@ def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
     return compiled.evaluate({}, data)
 
 
-def _compile_this_too() -> None:
-    """Forget what PyTorch compiled: after eight programs of one process, it runs further ones as they are."""
+def _forget_compiled() -> None:
+    """Forget what PyTorch compiled: of the programs of one process it compiles eight, and runs further ones as is."""
     import torch
 
     torch.compiler.reset()
-    torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
 def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:

@@ -164,12 +164,10 @@ class MatrixDirective(SphinxDirective):
 
 
 def _matrix(models: dict[str, Capability], backend: str) -> list[nodes.Node]:
-    """A row a model that was run on the backend, and what this build left out."""
+    """A row a model that was run on the backend."""
     rows: list[list[Any]] = [["Model", *COLUMNS.values(), "Bits", "Why not"]]
-    untried = 0
     for name in sorted(name for name, model in models.items() if model.card.build and backend in model.results):
         verdicts = models[name].verdicts(backend)
-        untried += verdicts["jit"].mark == UNTRIED
         words = "; ".join(verdict.words for verdict in verdicts.values() if verdict.words)
         marks = [_mark(verdict) for verdict in verdicts.values()]
         rows.append([class_link(f"mithril.models.{name}"), *marks, _bits(models[name], backend), words])
@@ -177,10 +175,7 @@ def _matrix(models: dict[str, Capability], backend: str) -> list[nodes.Node]:
         return [nodes.paragraph("", "This build ran no model on it.", classes=["mb-ran"])]
     frame = table(rows)
     frame["classes"] += ["mb-matrix", "mb-reference"]
-    if not untried:
-        return [frame]
-    words = f"This build compiled {len(rows) - 1 - untried} of the {len(rows) - 1} models with jit."
-    return [nodes.paragraph("", words, classes=["mb-ran"]), frame]
+    return [frame]
 
 
 def _caption(words: str) -> nodes.Element:
