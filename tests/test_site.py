@@ -136,9 +136,9 @@ def test_install_lines_and_downloads(home: tuple[str, Path, Path], site: Path, r
         work = folder / name
         work.mkdir(parents=True)
         ran = nbformat.from_dict(json.loads(json.dumps(shown)))
-        manager = KernelManager(kernel_name="home", kernel_spec_manager=kernels)
         # Files in place of ports, as in execute.py; their paths must be short.
-        manager.transport, manager.connection_file = "ipc", str(folder / f"{names.index(name)}.json")
+        sockets = {"transport": "ipc", "connection_file": str(folder / f"{names.index(name)}.json")}
+        manager = KernelManager(kernel_name="home", kernel_spec_manager=kernels, **sockets)
         resources = {"metadata": {"path": str(work)}}
         client = NotebookClient(ran, km=manager, timeout=600, coalesce_streams=True, resources=resources)
         try:

@@ -43,6 +43,9 @@ def svg(model: Any, name: str) -> str:
             boxes[key].view = _Box(label, kind)
         return boxes[key]
 
+    def connect(source: Vertex, target: Vertex) -> None:
+        edges.append(_Edge(len(edges), source, target))
+
     makers = {
         id(connections[key].metadata): sub for sub, connections in model.dag.items() for key in sub.conns.output_keys
     }
@@ -54,13 +57,13 @@ def svg(model: Any, name: str) -> str:
         for key in sub.conns.input_keys:
             source = id(connections[key].metadata)
             if source in makers:
-                edges.append(_Edge(len(edges), vertex(makers[source], type(makers[source]).__name__, "model"), here))
+                connect(vertex(makers[source], type(makers[source]).__name__, "model"), here)
             elif source in inputs:
-                edges.append(_Edge(len(edges), vertex(source, inputs[source], "key"), here))
+                connect(vertex(source, inputs[source], "key"), here)
     for key in model.conns.output_keys:
         made = id(model.conns.get_connection(key).metadata)
         if made in makers:
-            edges.append(_Edge(len(edges), boxes[makers[made]], vertex((made, key), key, "key")))
+            connect(boxes[makers[made]], vertex((made, key), key, "key"))
     return _draw(list(boxes.values()), edges, name)
 
 
