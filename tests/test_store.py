@@ -69,9 +69,10 @@ def test_what_a_change_executes(tiny: TinySite) -> None:
         (lambda text: text.replace("parity: {y: 0.1}", "parity: {y: 0.2}"), 0),
         (lambda text: text.replace("backends: [jax]", "backends: [torch]"), 0),
         (lambda text: text.replace("backends: [jax]", "backends: [numpy]"), 1),
+        (lambda text: text.replace(BACKEND, BACKEND + cell("2", ":backends: [jax]")), 1),
         (lambda text: text.replace("timeout: 50", "timeout: 60"), 1),
     ],
-    ids=["description", "looks", "timing", "parity", "tolerance", "others", "ours", "timeout"],
+    ids=["description", "looks", "timing", "parity", "tolerance", "others", "ours", "moved", "timeout"],
 )
 def test_what_steers_an_execution(tiny: TinySite, change, runs: int) -> None:
     cells = (cell("x = y = 1", ":tags: [show]"), cell("y = 1", ":parity: {y: 0.1}"), cell("1", ":backends: [jax]"))

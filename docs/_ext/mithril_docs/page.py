@@ -139,6 +139,7 @@ class Page:
         """A digest of all in the page that can change its result on the backend; prose is not."""
         steering = [
             [
+                cell.number,  # outputs are kept by it, and a cell for other backends moves it
                 cell.source,
                 sorted(STEERING_TAGS.intersection(cell.tags)),
                 cell.raises(backend),
