@@ -15,8 +15,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_autodoc_typehints",
-    "mithril_docs",
-    "mithril_docs.theme",
+    "mithril_docs.site",
+    "mithril_docs.reference",
+    "mithril_docs.errors",
 ]
 exclude_patterns = ["_*", "**/.*"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def install(session: nox.Session, group: str) -> None:
     session.env.update(PYTHONPATH=str(ROOT / "docs" / "_ext"), PYTHONDONTWRITEBYTECODE="")
 
 
-def render(session: nox.Session, backends: list[str], out: str, *options: str) -> None:
+def build(session: nox.Session, backends: list[str], out: str, *options: str) -> None:
     """Render what the store holds for some backends. Sphinx executes nothing, and every warning fails the build."""
     chosen = f"mithril_backends={','.join(backends)}"
     strict = ["--quiet", "--nitpicky", "--fail-on-warning", "--jobs", "auto"]
@@ -40,15 +41,14 @@ def render(session: nox.Session, backends: list[str], out: str, *options: str) -
 def execute(session: nox.Session, backend: str) -> None:
     """Execute every page on one backend that the store lacks (-- --force: all; -- --only PAGE: one)."""
     install(session, backend)
-    # Pages build the C backend with it, and PyTorch's jit calls it.
-    if backend in ("numpy", "torch") and not shutil.which("c++"):
+    if BACKENDS[backend].compiler and not shutil.which("c++"):
         system_package(session, "g++", "a C++ compiler")
     # Sessions that require this one have arguments of their own, and nox hands all of them to all.
     words = session.posargs if {"--force", "--only", "--jobs"}.intersection(session.posargs) else []
     # 1: a page failed. That is in the store; rendering reports it, with the rest of the site written.
     session.run("python", "-m", "mithril_docs", "execute", backend, *words, success_codes=[0, 1])
     for name in (backend, "c") if backend == "numpy" else (backend,):  # C has no environment of its own
-        session.run("python", "-m", "mithril_docs", "matrix", name, success_codes=[0, 1])
+        session.run("python", "-m", "mithril_docs", "models", name, success_codes=[0, 1])
 
 
 for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `requires`
@@ -57,26 +57,27 @@ for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `req
     def docs(session: nox.Session, backend: str = name) -> None:
         """Execute every page on one backend and build the site for it alone, into build/html/<backend>."""
         install(session, "site")
-        render(session, [backend], f"html/{backend}")
+        build(session, [backend], f"html/{backend}")
 
 
 @nox.session(requires=[f"execute({name})" for name in BACKENDS])
 def site(session: nox.Session) -> None:
     """Execute what the store lacks on every backend and build the merged site into build/site."""
     install(session, "site")
-    render(session, list(BACKENDS), "site")
+    build(session, list(BACKENDS), "site")
 
 
 @nox.session
-def merge(session: nox.Session) -> None:
+def render(session: nox.Session) -> None:
     """Build the merged site from the store as it is, executing nothing."""
     install(session, "site")
-    render(session, list(BACKENDS), "site", *session.posargs)
+    build(session, list(BACKENDS), "site", *session.posargs)
 
 
 def environments(session: nox.Session) -> dict[str, str]:
     """Make the environments of the backends that were named (all where none was), and say where their Pythons are."""
-    names = session.posargs or list(BACKENDS)
+    names, _ = split(session)
+    names = names or list(BACKENDS)
     if unknown := set(names) - set(BACKENDS):
         session.error(f"no backend {', '.join(sorted(unknown))}: name some of {', '.join(BACKENDS)}")
     sessions = [f"execute({name})" for name in names]
@@ -84,19 +85,22 @@ def environments(session: nox.Session) -> dict[str, str]:
     return {name: str(ROOT / ".nox" / f"execute-{name}" / "bin" / "python") for name in names}
 
 
+def split(session: nox.Session) -> tuple[list[str], list[str]]:
+    """The backends that were named, and the options behind them: ``-- jax torch --port 8001``."""
+    words = list(session.posargs)
+    first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    return words[:first], words[first:]
+
+
 @nox.session
 def serve(session: nox.Session) -> None:
     """Live preview with reload; executes what changed on NumPy, or on the backends named: -- jax torch."""
-    session.posargs[:] = session.posargs or ["numpy"]
+    names, options = split(session)
+    session.posargs[:] = [*(names or ["numpy"]), *options]
     pythons = environments(session)
     install(session, "serve")
-    steps = [
-        f"--pre-build={python} -m mithril_docs {command}"
-        for name, python in pythons.items()
-        for command in (f"execute {name}", f"matrix {name}")
-    ]
-    chosen = f"mithril_backends={','.join(pythons)}"
-    session.run("sphinx-autobuild", *steps, "-c", ".", "-D", chosen, "--port", "8000", "docs", "build/serve")
+    words = [f"{name}={python}" for name, python in pythons.items()]
+    session.run("python", "-m", "mithril_docs", "serve", *words, *options)
 
 
 @nox.session
@@ -111,15 +115,28 @@ def lab(session: nox.Session) -> None:
     session.run("jupyter-lab", "--ServerApp.root_dir=build/lab/pages", "--allow-root")
 
 
-@nox.session(requires=["site"])
-def tests(session: nox.Session) -> None:
-    """Build the site on every backend, then prove it and its machinery. The one command that proves a checkout."""
+def prove_site(session: nox.Session, *options: str) -> None:
+    """Run the test suite on the built site, a worker a core."""
     install(session, "tests")
     if not browser():
         system_package(session, "chromium", "Chromium")
     if not browser():
         session.warn("Chromium is missing, so no page is tested in a browser: install it with your package manager")
-    session.run("pytest", *(session.posargs or ["tests"]))
+    workers = ["-n", str(os.cpu_count()), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    session.run("pytest", *(session.posargs or [*workers, *options, "tests"]))
+
+
+@nox.session(requires=["site"])
+def tests(session: nox.Session) -> None:
+    """Build the site on every backend, then prove it and its machinery. The one command that proves a checkout."""
+    prove_site(session)
+
+
+@nox.session(requires=["site"])
+def prove(session: nox.Session) -> None:
+    """Prove in full what ``tests`` samples: every page taken home on every backend, axe in full on every page."""
+    session.env["MITHRIL_DOCS_PROVE"] = "1"
+    prove_site(session)
 
 
 def system_package(session: nox.Session, package: str, what: str) -> None:
@@ -145,7 +162,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", *code)
     session.run("mypy", "docs/_ext/mithril_docs", "noxfile.py", "conf.py")
     session.run("codespell", "docs", "tests", "README.md", "noxfile.py", "conf.py")
-    session.run("pytest", "-q", "tests/test_pages.py")
+    session.run("pytest", "-q", "tests/unit")
 
 
 @nox.session
@@ -161,7 +178,7 @@ def linkcheck(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The build against stock myst-nb, and the site against the stock theme in Lighthouse, in one run."""
     install(session, "bench")
-    session.run("python", "tests/bench.py", *session.posargs)
+    session.run("python", "tests/bench/bench.py", *session.posargs)
 
 
 @nox.session

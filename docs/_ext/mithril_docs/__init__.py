@@ -2,39 +2,22 @@
 
 A page goes one straight line through this package::
 
-    page.py ──▶ execute.py ──▶ store.py ──▶ merge.py ──▶ render.py ──▶ the site
-               (kernel.py)               (verification.py, downloads.py)
+    page ──▶ execute/ ──▶ store ──▶ build/ ──▶ site/ ──▶ the site
 
-``python -m mithril_docs execute`` runs inside one backend's environment; all that follows runs inside Sphinx, which
-executes nothing.
+Each folder is a room with one answer to two questions: where its code runs, and what a change of it makes stale.
+
+=================== =============================================== ==========================================
+room                where it runs                                   what a change makes stale
+=================== =============================================== ==========================================
+the top             everywhere                                      everything
+``execute/``        beside a framework, never in Sphinx             what every page and every model gave
+``models/``         beside a framework, never in Sphinx             what every model gave
+``build/``          anywhere: it turns plain values into others     what Sphinx rendered
+``site/``           inside Sphinx                                   what Sphinx rendered
+``reference/``      inside Sphinx, beside the stood-in frameworks   what Sphinx rendered
+``errors/``         inside Sphinx                                   what Sphinx rendered
+``commands/``       what nox calls and no page depends on           nothing
+=================== =============================================== ==========================================
+
+A room imports from those above it in the table, and from its own; ``tests/unit/test_rooms.py`` holds it to that.
 """
-
-from __future__ import annotations
-
-import zlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sphinx.application import Sphinx
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the parts of the extension with Sphinx."""
-    from mithril_docs import (
-        coverage,
-        directives,
-        downloads,
-        errors,
-        glossary,
-        reference,
-        references,
-        render,
-        verification,
-    )
-
-    for part in (render, directives, glossary, reference, references, errors, coverage, verification, downloads):
-        part.setup(app)
-    # Pages that other code rendered are rendered anew.
-    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return {"version": "1", "env_version": zlib.crc32(code), "parallel_read_safe": True, "parallel_write_safe": True}

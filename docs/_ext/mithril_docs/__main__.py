@@ -3,15 +3,15 @@
 import importlib
 import sys
 
-#: The commands, each the ``main`` of the module of its name.
-COMMANDS = ("execute", "matrix", "lab")
+#: Each command and the module whose ``main`` it is.
+COMMANDS = {"execute": "execute.pages", "models": "models.run", "lab": "commands.lab", "serve": "commands.serve"}
 
 
 def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         print(f"usage: python -m mithril_docs {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
         return 2
-    module = importlib.import_module(f"mithril_docs.{sys.argv[1]}")
+    module = importlib.import_module(f"mithril_docs.{COMMANDS[sys.argv[1]]}")
     return module.main(sys.argv[2:])
 
 

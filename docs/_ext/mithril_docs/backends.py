@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.util
 import sys
+from pathlib import Path
 
 #: What every environment holds beside the framework; the first words of every install line.
 BASE = ("mithril", "numpy", "scipy")
@@ -18,14 +21,24 @@ class Backend:
 
     Attributes
     ----------
-    name: the word in URLs, file names and front matter.
-    title: what readers see.
-    cls: the class in the ``mithril`` module.
-    framework: the distribution that is this backend's framework, None where NumPy is it.
-    requirement: what ``pip install`` is given for the framework, without a version.
-    modules: top-level modules of the framework; no other environment may hold them.
-    startup: Python that makes the class available where ``import mithril`` alone does not.
-    environ: environment variables that every kernel of this backend sees.
+    name
+        The word in URLs, file names and front matter.
+    title
+        What readers see.
+    cls
+        The class in the ``mithril`` module.
+    framework
+        The distribution that is this backend's framework, None where NumPy is it.
+    requirement
+        What ``pip install`` is given for the framework, without a version.
+    modules
+        Top-level modules of the framework; no other environment may hold them.
+    startup
+        Python that makes the class available where ``import mithril`` alone does not.
+    environ
+        Environment variables that every page of this backend sees.
+    compiler
+        Whether pages or models of it call a C++ compiler.
     """
 
     name: str
@@ -36,6 +49,7 @@ class Backend:
     modules: tuple[str, ...] = ()
     startup: str = ""
     environ: tuple[tuple[str, str], ...] = ()
+    compiler: bool = False
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -58,8 +72,9 @@ JAX_ENVIRON = (
 )
 
 _ROWS = (
-    Backend("numpy", "NumPy", "NumpyBackend"),
-    Backend("torch", "PyTorch", "TorchBackend", "torch", "torch", ("torch",)),
+    # Pages build the C backend in NumPy's environment, and PyTorch's jit calls the compiler.
+    Backend("numpy", "NumPy", "NumpyBackend", compiler=True),
+    Backend("torch", "PyTorch", "TorchBackend", "torch", "torch", ("torch",), compiler=True),
     Backend("jax", "JAX", "JaxBackend", "jax", "jax", ("jax", "jaxlib"), environ=JAX_ENVIRON),
     Backend(
         "mlx",
@@ -73,3 +88,11 @@ _ROWS = (
 )
 
 BACKENDS: dict[str, Backend] = {row.name: row for row in _ROWS}
+
+
+@functools.cache
+def mithril_folder() -> Path:
+    """The folder of the installed Mithril, which is not imported for it."""
+    spec = importlib.util.find_spec("mithril")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])

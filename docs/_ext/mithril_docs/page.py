@@ -7,20 +7,23 @@ is wrong with it stands in :attr:`Page.problems`.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
+import os
+import pickle
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import jupytext
-import yaml
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 #: Front matter that a page may have; anything else is a misspelling.
 FRONT_MATTER = {
@@ -34,10 +37,24 @@ STEERING_TAGS = {"backend", "timing"}
 #: Seconds that a cell may take unless its page says otherwise.
 DEFAULT_TIMEOUT = 120
 
+_ROADMAP = Path(__file__).with_name("roadmap.toml")
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A cell of a page: ``index`` counts all cells from 0, ``number`` code cells from 1 (0 for prose)."""
+    """A cell of a page.
+
+    Attributes
+    ----------
+    index, number
+        Its place among all cells, from 0, and among the code cells, from 1 (0 for prose).
+    line
+        Where it begins in the file.
+    code
+        Whether it is code.
+    source, metadata
+        What it holds, and its options.
+    """
 
     index: int
     number: int
@@ -87,11 +104,16 @@ class Page:
 
     Attributes
     ----------
-    name: Sphinx's name of the document, such as ``getting_started/hello_world``.
-    path: the file.
-    front: the front matter.
-    cells: prose and code in order.
-    problems: what breaks the contract of a page, ``(line, words)``; such a page is not executed.
+    name
+        Sphinx's name of the document, such as ``getting_started/hello_world``.
+    path
+        The file.
+    front
+        The front matter.
+    cells
+        Prose and code in order.
+    problems
+        What breaks the contract of a page, ``(line, words)``; such a page is not executed.
     """
 
     name: str
@@ -152,21 +174,75 @@ class Page:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def find_pages(docs: Path) -> list[Page]:
-    """Read every page under a folder, sorted by name. Hidden folders and those with an underscore hold no pages."""
+def find_pages(docs: Path, cache: Path | None = None) -> list[Page]:
+    """Read every page under a folder, sorted by name. Hidden folders and those with an underscore hold no pages.
+
+    Parameters
+    ----------
+    docs
+        The folder.
+    cache
+        A file that keeps what pages came to, by their text, so that none is parsed twice.
+    """
     paths = [path.relative_to(docs) for path in docs.rglob("*.md")]
     shown = [path for path in paths if not any(part.startswith(("_", ".")) for part in path.parts)]
-    return sorted((read_page(docs / path, docs) for path in shown), key=lambda page: page.name)
+    known = _Known(cache)
+    pages = sorted((read_page(docs / path, docs, known) for path in shown), key=lambda page: page.name)
+    known.keep()
+    return pages
 
 
-def read_page(path: Path, docs: Path) -> Page:
+def read_page(path: Path, docs: Path, known: _Known | None = None) -> Page:
     """Read one page. What is wrong with it is collected, not raised."""
     name = path.relative_to(docs).with_suffix("").as_posix()
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    page = (known or _Known(None)).parsed(name, text)
+    missing = [(1, f"file '{file}', named in 'files', does not exist") for file in page.front.get("files") or ()
+               if not (path.parent / file).is_file()]  # fmt: skip
+    return dataclasses.replace(page, path=path, problems=(*page.problems, *missing))
+
+
+class _Known:
+    """Pages by a digest of their text and of the code that parses them, kept in a file where one is named."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._kept: dict[str, Page] = {}
+        self._used: dict[str, Page] = {}
+        if file and file.is_file():
+            # A file that is cut off or of another making only means that the pages are parsed.
+            with contextlib.suppress(Exception):
+                self._kept = pickle.loads(file.read_bytes())
+
+    def parsed(self, name: str, text: str) -> Page:
+        key = hashlib.sha256(f"{_parser_digest()} {name} {text}".encode()).hexdigest()
+        self._used[key] = page = self._kept.get(key) or _page(name, text)
+        return page
+
+    def keep(self) -> None:
+        if self._file is None or self._used.keys() == self._kept.keys():
+            return
+        with contextlib.suppress(OSError):  # a full disk: the next build parses again, and has more to say of it
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._file.with_name(f".{self._file.name}-{os.getpid()}")
+            temporary.write_bytes(pickle.dumps(self._used))
+            temporary.replace(self._file)
+
+
+@functools.cache
+def _parser_digest() -> str:
+    files = [Path(__file__), Path(__file__).with_name("backends.py"), _ROADMAP]
+    content = [version("jupytext").encode(), *(file.read_bytes() for file in files)]
+    return hashlib.sha256(b"".join(content)).hexdigest()
+
+
+def _page(name: str, text: str) -> Page:
+    nowhere = Path()
     try:
         front, notebook = _parse(text)
     except Exception as error:  # jupytext and PyYAML raise many kinds on a malformed page
-        return Page(name, path, {}, (), ((1, f"cannot be read as a MyST notebook: {' '.join(str(error).split())}"),))
+        words = f"cannot be read as a MyST notebook: {' '.join(str(error).split())}"
+        return Page(name, nowhere, {}, (), ((1, words),))
     cells = []
     number = 0
     for index, (cell, line) in enumerate(zip(notebook.cells, notebook.metadata.source_map, strict=True)):
@@ -174,11 +250,14 @@ def read_page(path: Path, docs: Path) -> Page:
         number += code
         metadata = json.loads(json.dumps(cell.metadata))
         cells.append(Cell(index, number if code else 0, line + 1, code, cell.source, metadata))
-    page = Page(name, path, front, tuple(cells), ())
+    page = Page(name, nowhere, front, tuple(cells), ())
     return dataclasses.replace(page, problems=tuple(_problems(page)))
 
 
 def _parse(text: str) -> tuple[dict[str, Any], NotebookNode]:
+    import jupytext  # takes a third of a second, and a page that is known needs none of it
+    import yaml
+
     # jupytext takes broken front matter for prose, and adds keys of its own to a good one.
     front = yaml.safe_load(text.split("\n---", 1)[0].removeprefix("---")) if text.startswith("---") else {}
     return front, jupytext.myst.myst_to_notebook(text, add_source_map=True)
@@ -198,9 +277,6 @@ def _problems(page: Page) -> Iterator[tuple[int, str]]:
     if not isinstance(page.front.get("unsupported") or {}, dict) or not all(page.unsupported.values()):
         yield 1, "'unsupported' maps each backend to a reason"
     yield from ((1, f"unknown backend '{name}' in 'unsupported'") for name in _unknown(page.unsupported))
-    for path in page.files:
-        if not path.is_file():
-            yield 1, f"file '{path.name}', named in 'files', does not exist"
 
     code = [cell for cell in page.cells if cell.code]
     tagged = [cell for cell in code if "backend" in cell.tags]
@@ -271,4 +347,4 @@ def roadmap() -> dict[str, dict[str, str]]:
     """The promises of the site, by id, from ``roadmap.toml`` beside this file."""
     import tomllib
 
-    return tomllib.loads(Path(__file__).with_name("roadmap.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(_ROADMAP.read_text(encoding="utf-8"))

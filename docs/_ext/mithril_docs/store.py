@@ -1,4 +1,4 @@
-"""The store: one file a page and backend, with the executed notebook and what it took to make it.
+"""The store: one file a result, with what came out and what it was made from.
 
 A file is written beside its place and moved there when it is complete, so it is there whole or not at all. Each holds
 a digest of its own content: a damaged one is found when it is read.
@@ -7,6 +7,7 @@ a digest of its own content: a damaged one is found when it is read.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mithril_docs.page import Page
+from mithril_docs.results import Environment, ModelResult, Result
+
+_HERE = Path(__file__).parent
 
 
 class CorruptEntryError(Exception):
@@ -25,84 +29,21 @@ class CannotWriteError(Exception):
     """The store could not keep a result; the message says which and why."""
 
 
-@dataclasses.dataclass
-class Failure:
-    """One thing that went wrong in a page: the code cell's number (0: the page as a whole) and the cause."""
-
-    cell: int
-    cause: str
-
-
-@dataclasses.dataclass
-class Raised:
-    """An error that reached a page's own code.
-
-    Attributes
-    ----------
-    cell: the code cell's number.
-    kind, message: the class of the exception, and its text.
-    site: file in Mithril and line where it was raised, None where that is elsewhere.
-    traceback: the whole of it, as Python prints it, less the folders of the machine.
-    """
-
-    cell: int
-    kind: str
-    message: str
-    site: list[Any] | None
-    traceback: str
+@functools.cache
+def code_digest(*rooms: str) -> str:
+    """A digest of this package's top and of the rooms named: of all code that makes a result that depends on them."""
+    files = [path for room in ("", *rooms) for path in sorted((_HERE / room).glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-@dataclasses.dataclass
-class Result:
-    """What executing a page on a backend gave.
-
-    Attributes
-    ----------
-    key: what it was made from; see :func:`key`.
-    page, backend: whose result it is.
-    seconds: what the cells took; ``wall``: with starting and stopping the kernel, in seconds.
-    parity: the values that the page records, by name.
-    distributions: what the page's code imports, distribution to version.
-    outputs: code cell number to its outputs, in the notebook format. A cell that did not run has no entry.
-    raised: every error that reached the page's own code; see :class:`Raised`.
-    failures: empty where all is well.
-    """
-
-    key: str
-    page: str
-    backend: str
-    seconds: float = 0.0
-    wall: float = 0.0
-    parity: dict[str, Any] = dataclasses.field(default_factory=dict)
-    distributions: dict[str, str] = dataclasses.field(default_factory=dict)
-    outputs: dict[int, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
-    raised: list[Raised] = dataclasses.field(default_factory=list)
-    failures: list[Failure] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass
-class Environment:
-    """What a backend's pages ran in: versions by distribution (and ``python``), a digest, and why it is unusable."""
-
-    digest: str = ""
-    versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    error: str = ""
-
-
-def executor_digest() -> str:
-    """A digest of the code that executes pages; a change of it makes every result stale."""
-    here = Path(__file__).parent
-    sources = [
-        here / f"{name}.py"
-        for name in ("backends", "environment", "execute", "kernel", "page", "preload", "raised", "store")
-    ]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-
-
-def key(page: Page, backend: str, environment: Environment) -> str:
-    """What a result depends on: the page's code, the environment, the backend and the executor."""
-    parts = [page.digest(backend), environment.digest, backend, executor_digest()]
+def digest_of(*parts: object) -> str:
+    """A digest of plain values."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def page_key(page: Page, backend: str, environment: Environment) -> str:
+    """What a page's result depends on: the page's code, the backend, the environment and the code that executes."""
+    return digest_of(page.digest(backend), backend, environment.digest, code_digest("execute"))
 
 
 class Store:
@@ -119,24 +60,33 @@ class Store:
 
         Raises
         ------
-        CorruptEntryError: the file is damaged or of another making.
+        CorruptEntryError
+            The file is damaged or of another making.
         """
-        content = self.read_file(self.path(page, backend))
-        if content is None:
+        found = self._read(self.path(page, backend))
+        try:
+            return None if found is None else Result.from_json(found[1] | {"digest": found[0]})
+        except (KeyError, TypeError):  # an older layout: it would be stale
             return None
-        content["failures"] = [Failure(**failure) for failure in content["failures"]]
-        content["raised"] = [Raised(**raised) for raised in content.get("raised", ())]
-        content["outputs"] = {int(number): outputs for number, outputs in content["outputs"].items()}
-        return Result(**content)
 
     def write(self, result: Result) -> None:
         """Keep a result. Raises :class:`CannotWriteError` where there is no room or no right to."""
-        self.write_file(self.path(result.page, result.backend), dataclasses.asdict(result))
+        content = dataclasses.asdict(result)
+        del content["digest"]
+        self.write_file(self.path(result.page, result.backend), content)
 
     def set_aside(self, page: str, backend: str) -> None:
         """Move a damaged file out of the way, to where a person can look at it."""
         path = self.path(page, backend)
         path.replace(path.with_suffix(".corrupt"))
+
+    def read_model(self, place: str) -> ModelResult | None:
+        """A model's stored result, None where there is none. Raises :class:`CorruptEntryError`."""
+        content = self.read_file(place)
+        try:
+            return None if content is None else ModelResult(**content)
+        except TypeError:  # an older layout: it would be stale
+            return None
 
     def environment(self, backend: str) -> Environment:
         """The backend's environment as its last execution found it; one with an error where there was none."""
@@ -154,27 +104,33 @@ class Store:
 
     def read_file(self, name: str | Path) -> dict[str, Any] | None:
         """What a file under the root holds, None where there is none. Raises :class:`CorruptEntryError`."""
+        found = self._read(name)
+        return found and found[1]
+
+    def _read(self, name: str | Path) -> tuple[str, dict[str, Any]] | None:
         path = self.root / name
         try:
-            digest, _, content = path.read_text(encoding="utf-8").partition("\n")
+            digest, _, content = path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError:
-            digest, content = "", ""
-        if digest != hashlib.sha256(content.encode()).hexdigest():
+        if digest.decode("ascii", "replace") != hashlib.sha256(content).hexdigest():
             raise CorruptEntryError(f"the store's {path.relative_to(self.root)} is corrupt")
-        return json.loads(content)
+        return digest.decode("ascii"), json.loads(content)
 
     def write_file(self, name: str | Path, content: dict[str, Any]) -> None:
         """Write a file under the root, whole or not at all. Raises :class:`CannotWriteError`."""
+        text = json.dumps(content).encode()
+        self.write_bytes(name, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+
+    def write_bytes(self, name: str | Path, content: bytes) -> None:
+        """Write bytes under the root, whole or not at all. Raises :class:`CannotWriteError`."""
         path = self.root / name
-        text = json.dumps(content)
         temporary = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
+            with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
                 temporary = file.name
-                file.write(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)

@@ -1,0 +1,1 @@
+"""From what the store holds to what the site shows: plain values in, plain values out."""

@@ -1,0 +1,100 @@
+"""JupyterLab on the pages themselves: one folder and one kernel a backend, over one set of files.
+
+Opened in ``jax/``, a page shows ``ml.JaxBackend()`` and runs in JAX's environment; saved there, its file says
+``ml.NumpyBackend()`` as before. Front matter is never touched, and outputs are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from nbformat import NotebookNode
+
+from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
+from mithril_docs.execute.environment import variables
+
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+def main(argv: list[str]) -> int:
+    """Lay out a folder for JupyterLab: ``lab FOLDER DOCS BACKEND=PYTHON ...``."""
+    folder, docs = Path(argv[0]).resolve(), Path(argv[1]).resolve()
+    for name, python in (word.split("=", 1) for word in argv[2:]):
+        backend = BACKENDS[name]
+        command = [str(Path(python).absolute()), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        if backend.startup:
+            lines = "; ".join(backend.startup.strip().splitlines())
+            command.append(f"--IPKernelApp.exec_lines={lines}")
+        kernel = {"argv": command, "display_name": backend.title, "language": "python", "env": variables(backend)}
+        _write(folder / "share" / "kernels" / f"mithril-{name}" / "kernel.json", kernel)
+        link = folder / "pages" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(docs)
+    config = {
+        "ServerApp": {
+            "contents_manager_class": "mithril_docs.commands.lab.PagesManager",
+            # jupytext's own server extension would put its contents manager in the place of ours.
+            "jpserver_extensions": {"jupytext": False, "jupyterlab_jupytext": False},
+        }
+    }
+    _write(folder / "config" / "jupyter_server_config.json", config)
+    viewers = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Jupytext Notebook"}}}
+    _write(folder / "config" / "labconfig" / "default_setting_overrides.json", viewers)
+    return 0
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+class PagesManager(LargeFileManager):
+    """Opens MyST pages as notebooks of the backend in whose folder they are opened."""
+
+    def get(  # type: ignore[override]
+        self, path: str, content: bool = True, type: Any = None, format: Any = None, **kwargs: Any
+    ) -> Any:
+        """The file or folder at a path; a page is a notebook unless its text is asked for."""
+        backend = self._backend(path)
+        if backend is None or type in ("file", "directory"):
+            return super().get(path, content, type, format, **kwargs)
+        model = super().get(path, content=True, type="file", **kwargs)
+        text = model["content"]
+        model |= {"type": "notebook", "format": None, "mimetype": None, "content": None}
+        if content:
+            notebook = jupytext.reads(text, fmt="md:myst")
+            _swap(notebook, WRITTEN_CLASS, BACKENDS[backend].cls)
+            kernel = {"name": f"mithril-{backend}", "display_name": BACKENDS[backend].title, "language": "python"}
+            notebook.metadata = NotebookNode(kernelspec=kernel)
+            model |= {"format": "json", "content": notebook}
+        return model
+
+    def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Write a page as MyST, with the front matter that its file has."""
+        backend = self._backend(path)
+        if backend is None or model.get("type") != "notebook":
+            return super().save(model, path)
+        notebook = NotebookNode(json.loads(json.dumps(model["content"]), object_hook=NotebookNode))
+        _swap(notebook, BACKENDS[backend].cls, WRITTEN_CLASS)
+        front = FRONT_MATTER.match(super().get(path, type="file")["content"])
+        body = FRONT_MATTER.sub("", jupytext.writes(notebook, fmt="md:myst")).lstrip("\n")
+        text = (front[0] if front else "") + "\n" + body
+        super().save({"type": "file", "format": "text", "content": text}, path)
+        return self.get(path, content=False)
+
+    def _backend(self, path: str) -> str | None:
+        """The backend in whose folder a page lies, None for what is no page."""
+        name, _, rest = path.strip("/").partition("/")
+        return name if name in BACKENDS and rest.endswith(".md") else None
+
+
+def _swap(notebook: NotebookNode, old: str, new: str) -> None:
+    for cell in notebook.cells:
+        if "backend" in cell.metadata.get("tags", ()):
+            cell.source = re.sub(rf"\b{old}\b", new, cell.source)

@@ -1,0 +1,4 @@
+"""Executes pages beside one framework: nothing in this room knows Sphinx.
+
+``pages`` decides what to execute and judges what came out, ``kernel`` runs a page's process, ``shell`` is that process.
+"""

@@ -1,0 +1,305 @@
+"""Execute pages on the backend of this environment and keep the results in the store."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from mithril_docs.backends import BACKENDS
+from mithril_docs.execute import environment, kernel
+from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
+from mithril_docs.page import Cell, Page, find_pages
+from mithril_docs.results import Environment, Failure, Raised, Result
+from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
+
+#: A parity value may hold this many numbers; record a summary of a larger one.
+PARITY_NUMBERS = 1000
+
+#: Words that differ from run to run or from machine to machine.
+_UNSTABLE = ((re.compile(r"\b0x[0-9a-f]{6,}\b"), "a memory address"),)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Execute what the store lacks. Returns 0 where every page is well, 1 where one is not, 2 for a bad call."""
+    parser = argparse.ArgumentParser(prog="python -m mithril_docs execute", description=__doc__)
+    parser.add_argument("backend", choices=BACKENDS)
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
+    parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--only", action="append", metavar="PAGE", help="execute this page alone; may be repeated")
+    parser.add_argument("--force", action="store_true", help="execute every page anew")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="pages at a time")
+    options = parser.parse_args(argv)
+    backend = BACKENDS[options.backend]
+
+    _die_with_the_parent()
+    store = Store(options.store.resolve())
+    environment.isolate(backend, store.root.parent / "cache")
+    found = environment.look(backend)
+    known = store.environment(backend.name)
+    if known.digest == found.digest and not known.error:
+        found = known
+    else:
+        kernel.preload(backend)  # while the pages are read
+    pages = find_pages(options.docs.resolve(), store.root / "pages.pickle")
+    if unknown := sorted(set(options.only or ()) - {page.name for page in pages}):
+        parser.error(f"no page {', '.join(unknown)} under {options.docs}")
+    if options.only:
+        pages = [page for page in pages if page.name in options.only]
+    try:
+        if found is not known:
+            found.error = environment.fault(backend, found)
+            store.write_environment(backend.name, found)
+    except CannotWriteError as error:
+        found.error = str(error)
+    if found.error:
+        print(f"FAILED {backend.name}: {found.error}", file=sys.stderr)
+        return 1
+    run = _Run(backend.name, store, found, options.force)
+    try:
+        return run.run(pages, max(options.jobs, 1))
+    except KeyboardInterrupt:
+        print(
+            f"INTERRUPTED {backend.name}: {run.done} of {run.total} results are kept; run again for the rest",
+            file=sys.stderr,
+            flush=True,
+        )
+        run.stop()
+        os._exit(130)  # threads may still wait for their pages
+
+
+class _Run:
+    """One run of the executor: its counters, its progress on the terminal, its failures."""
+
+    def __init__(self, backend: str, store: Store, found: Environment, force: bool) -> None:
+        self.backend = backend
+        self.store = store
+        self.environment = found
+        self.force = force
+        self.failures: list[str] = []
+        self.total = self.done = 0
+        self._kernels: set[Kernel] = set()
+
+    def run(self, pages: list[Page], jobs: int) -> int:
+        """Execute what the store lacks, some pages at a time. Returns the exit status."""
+        todo: list[tuple[float, Page, str]] = []
+        reused = 0
+        for page in pages:
+            for line, words in page.problems:
+                self._fail(page, f"line {line}: {words}")
+            if page.problems or self.backend not in page.backends:
+                continue
+            wanted = page_key(page, self.backend, self.environment)
+            try:
+                kept = self.store.read(page.name, self.backend)
+            except CorruptEntryError as error:
+                self.store.set_aside(page.name, self.backend)
+                self._fail(page, f"{error}; it was set aside, run again to execute the page")
+                continue
+            if kept and kept.key == wanted and not kept.failures and not self.force:
+                reused += 1
+                continue
+            todo.append((kept.wall if kept else float("inf"), page, wanted))
+        # The longest first, so that no worker is left with a long page at the end; by length of text where none ran.
+        todo.sort(key=lambda item: (item[0], sum(len(cell.source) for cell in item[1].cells)), reverse=True)
+        self.total = len(todo)
+        start = time.perf_counter()
+        if todo:
+            kernel.preload(BACKENDS[self.backend])
+        with ThreadPoolExecutor(jobs) as threads:
+            turns = [threads.submit(self._execute, page, wanted) for _, page, wanted in todo]
+            for turn in as_completed(turns):
+                self._keep(*turn.result())
+        took = time.perf_counter() - start
+        counts = f"{self.total} pages executed in {took:.1f} s, {reused} reused, {len(self.failures)} failures"
+        print(f"{self.backend}: {counts}")
+        for failure in sorted(self.failures):
+            print(f"FAILED {failure}", file=sys.stderr)
+        return 1 if self.failures else 0
+
+    def stop(self) -> None:
+        """End every process of a page."""
+        for running in list(self._kernels):
+            running.stop()
+
+    def _fail(self, page: Page, cause: str) -> None:
+        self.failures.append(f"{page.name} on {self.backend}, {cause}")
+
+    def _execute(self, page: Page, wanted: str) -> tuple[Page, Result]:
+        start = time.perf_counter()
+        result = Result(wanted, page.name, self.backend)
+        with tempfile.TemporaryDirectory(prefix="mithril-docs-", ignore_cleanup_errors=True) as folder:
+            for path in page.files:
+                shutil.copy(path, folder)
+            running = Kernel(folder)
+            self._kernels.add(running)
+            try:
+                _Execution(page, result, running, folder).run()
+            finally:
+                self._kernels.discard(running)
+                running.stop()
+        result.seconds = round(result.seconds, 3)
+        result.wall = round(time.perf_counter() - start, 3)
+        return page, result
+
+    def _keep(self, page: Page, result: Result) -> None:
+        try:
+            self.store.write(result)
+        except CannotWriteError as error:
+            self._fail(page, str(error))
+        self.done += 1
+        word = "failed" if result.failures else "ok"
+        print(f"[{self.backend} {self.done}/{self.total}] {page.name} {word} {result.wall:.1f} s", flush=True)
+        for failure in result.failures:
+            self._fail(page, str(failure))
+
+
+class _Execution:
+    """One page on its way through its process. Fills the result, failures included."""
+
+    def __init__(self, page: Page, result: Result, running: Kernel, folder: str) -> None:
+        self.page = page
+        self.result = result
+        self._kernel = running
+        self._folder = folder
+
+    def run(self) -> None:
+        """Execute the page's cells in order, to the end or to the first that the page cannot go on from."""
+        ran: list[Cell] = []
+        for cell in self.page.view(self.result.backend):
+            if not cell.source.strip():
+                self.result.outputs[cell.number] = []
+                continue
+            ran.append(cell)
+            try:
+                answer = self._kernel.run(cell.source, self.page.timeout)
+                self.result.seconds += answer["seconds"]
+                for place, outputs in answer["outputs"].items():
+                    self.result.outputs[ran[int(place)].number] = outputs
+                self._note(cell, answer["raised"])
+                if not self._judge(cell, answer["error"]):
+                    return
+                self._read_parity(cell)
+            except PageTimeoutError:
+                self._fail(cell, f"did not end within {self.page.timeout:g} s")
+                return
+            except PageDiedError as error:
+                self._fail(cell, f"the page's process died ({error})")
+                return
+        for cell in ran:
+            self._check_stable(cell)
+        if not self.result.failures:
+            self.result.distributions = _imported(ran)
+
+    def _fail(self, cell: Cell, cause: str) -> None:
+        self.result.failures.append(Failure(cell.number, cause))
+
+    def _judge(self, cell: Cell, error: dict[str, str] | None) -> bool:
+        """Hold what a cell raised against what it declares. False where the page cannot go on."""
+        declared = cell.raises(self.result.backend)
+        line = f"{error['kind']}: {error['message']}" if error else ""
+        met = error is not None and any(
+            error["kind"] == name and words in error["message"] for name, words in declared.items()
+        )
+        for output in self.result.outputs[cell.number]:
+            if output["output_type"] == "error":
+                # What a reader needs is the last line; the frames name folders of this machine.
+                output["traceback"] = [line] if met else [self._without_paths(row) for row in output["traceback"]]
+        if error and not declared:
+            self._fail(cell, " ".join(line.split()))
+            return False
+        if declared and not met:
+            wanted = " or ".join(f"{name}: {words}" for name, words in declared.items())
+            came = f"raised '{' '.join(line.split())}'" if error else "passed"
+            self._fail(cell, f"declares '{wanted}' and {came}")
+            return not error
+        return True
+
+    def _check_stable(self, cell: Cell) -> None:
+        """Look for what would differ in another run or place, once nothing can change a cell's outputs."""
+        outputs = self.result.outputs[cell.number]
+        text = json.dumps([o.get("text") or o.get("traceback") or _text_data(o) for o in outputs])
+        places = {self._folder: "a temporary path", sysconfig.get_paths()["purelib"]: "a path of this machine"}
+        found = [word for place, word in places.items() if place in text]
+        for word in found + [word for pattern, word in _UNSTABLE if pattern.search(text)]:
+            self._fail(cell, f"its output holds {word}, which differs in every run")
+
+    def _read_parity(self, cell: Cell) -> None:
+        """Ask for the values that a cell records."""
+        names = list(cell.metadata.get("parity", ()))
+        if not names:
+            return
+        for name, answer in self._kernel.values(names, self.page.timeout).items():
+            if "error" in answer:
+                self._fail(cell, f"parity value '{name}' cannot be read: {answer['error']}")
+            elif _count(answer["value"]) > PARITY_NUMBERS:
+                self._fail(cell, f"parity value '{name}' holds over {PARITY_NUMBERS} numbers")
+            else:
+                self.result.parity[name] = answer["value"]
+
+    def _note(self, cell: Cell, raised: list[dict[str, Any]]) -> None:
+        for noted in raised:
+            rows = noted.pop("traceback").splitlines(keepends=True)
+            told = "".join(self._without_paths(row) for row in rows)
+            self.result.raised.append(Raised(cell=cell.number, traceback=told, **noted))
+
+    def _without_paths(self, row: str) -> str:
+        for place in (sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"], self._folder):
+            row = row.replace(place, "…")
+        return row
+
+
+def _count(value: Any) -> int:
+    return sum(map(_count, value)) if isinstance(value, list) else 1
+
+
+def _imported(cells: list[Cell]) -> dict[str, str]:
+    """The distributions that the code imports, with the versions here; the standard library is not one."""
+    from importlib.metadata import version
+
+    modules = set()
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.partition(".")[0])
+    known = _distributions()
+    names = sorted({known[module][0] for module in modules if module in known})
+    return {name.lower(): version(name) for name in names}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    from importlib.metadata import packages_distributions
+
+    return packages_distributions()
+
+
+def _text_data(output: dict[str, Any]) -> dict[str, Any]:
+    return {kind: data for kind, data in output.get("data", {}).items() if kind.startswith("text/")}
+
+
+def _die_with_the_parent() -> None:
+    """Stop when the process that started this one is gone, so that a killed build leaves nothing running."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,258 @@
+"""Run models: every model with a card, on the backend of this environment, a result a model.
+
+``python -m mithril_docs models BACKEND`` runs forward, gradient, jit and each precision, and keeps what came out in the
+store, beside the pages' results. Comparing backends is left to :mod:`mithril_docs.reference.capabilities`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import math
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mithril_docs.backends import BACKENDS, Backend
+from mithril_docs.execute import environment
+from mithril_docs.models import c_library
+from mithril_docs.models.cards import C, Card, build_model, cards, home, make_inputs, model_file, model_key
+from mithril_docs.page import find_pages
+from mithril_docs.results import Environment, ModelResult
+from mithril_docs.store import CannotWriteError, CorruptEntryError, Store
+
+#: Floating-point precisions that a backend may be created with, in bits.
+PRECISIONS = (16, 32, 64)
+#: Seconds that one model may take, jit included.
+TIMEOUT = 300
+
+_FORKSERVER = multiprocessing.get_context("forkserver")
+
+
+def main(argv: list[str]) -> int:
+    """Run the models that the store lacks. Returns 0, whatever they can and cannot do; 1 where none could be run."""
+    parser = argparse.ArgumentParser(prog="python -m mithril_docs models", description=__doc__)
+    parser.add_argument("backend", choices=[*BACKENDS, C], help="c: in NumPy's environment, with a C compiler")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
+    parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--force", action="store_true", help="run every model anew")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    options = parser.parse_args(argv)
+    store = Store(options.store.resolve())
+    cache = store.root.parent / "cache"
+    backend = c_library.ROW if options.backend == C else BACKENDS[options.backend]
+    found = store.environment(home(backend.name))
+    if found.error:
+        return 0  # the pages' execution has said so
+    environment.isolate(backend, cache)
+    pages = find_pages(options.docs.resolve(), store.root / "pages.pickle")
+    every = [card for page in pages for card in cards(page) if card.build]
+    todo = [card for card in every if options.force or not _kept(store, backend, card, found)]
+    start = time.perf_counter()
+    if backend.name == C and todo:
+        built = c_library.build(cache / "c")
+        if built is None:
+            print("c: no compiler cc was found, so no model was run")
+            return 0
+        backend = built
+    turns = [todo[n :: options.jobs] for n in range(options.jobs)]
+    with ThreadPoolExecutor(options.jobs) as threads:
+        lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found), turns))
+    took = time.perf_counter() - start
+    print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
+    return int(any(lost))
+
+
+def _kept(store: Store, backend: Backend, card: Card, found: Environment) -> bool:
+    try:
+        kept = store.read_model(model_file(backend.name, card.name))
+    except CorruptEntryError:
+        return False
+    return kept is not None and kept.key == model_key(card, backend.name, found)
+
+
+def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment) -> bool:
+    """Run models in a process of their own, and go on in another one where it dies. Whether a result was lost."""
+    waiting = list(todo)
+    while waiting:
+        ours, theirs = _FORKSERVER.Pipe()
+        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend, theirs))
+        process.start()
+        theirs.close()
+        with contextlib.suppress(EOFError):
+            while waiting:
+                card = waiting[0]
+                if ours.poll(TIMEOUT):
+                    result = ours.recv()
+                else:
+                    process.kill()
+                    result = ModelResult("", f"TimeoutError: did not end within {TIMEOUT} s")
+                if not _keep(store, backend, waiting.pop(0), found, result):
+                    return True
+                if not process.is_alive() and not ours.poll():
+                    break
+        process.join()
+        if waiting and process.exitcode:
+            card = waiting.pop(0)
+            words = f"the process died (exit status {process.exitcode})"
+            if not _keep(store, backend, card, found, ModelResult("", words)):
+                return True
+    return False
+
+
+def _keep(store: Store, backend: Backend, card: Card, found: Environment, result: ModelResult) -> bool:
+    result.key = model_key(card, backend.name, found)
+    try:
+        store.write_file(model_file(backend.name, card.name), dataclasses.asdict(result))
+    except CannotWriteError as error:
+        print(f"FAILED {backend.name}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _run_all(todo: list[Card], backend: Backend, results: Any) -> None:
+    """Be the process that runs models, and send a result for each."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # a compiler's words too
+        os.dup2(nowhere, stream)
+    exec(backend.startup)
+    import mithril
+
+    make = getattr(mithril, backend.cls)
+    for card in todo:
+        results.send(run_model(card, make))
+
+
+def run_model(card: Card, make: Callable[..., Any]) -> ModelResult:
+    """Run a model on a backend that ``make`` makes: forward, gradient, each precision, and jit."""
+    result = ModelResult("")
+    backend = make()
+    with _noted(result, "forward"):
+        result.values = _plain(_forward(card, backend, jit=False))
+    if result.forward:
+        return result
+    floats = [k for k, value in result.values.items() if np.asarray(value).dtype.kind == "f"]
+    arrays = {k: v for k, v in make_inputs(card).items() if isinstance(v, np.ndarray)}
+    trainable = {k for k, v in arrays.items() if v.dtype.kind == "f" and k not in card.data}
+    if floats and trainable:
+        with _noted(result, "gradient"):
+            result.gradients = _plain(_gradients(card, backend, trainable))
+        if (result.gradient or "").endswith("All outputs gradient are ignored."):
+            result.gradient = None
+    for bits in PRECISIONS if backend.type != C else ():
+        with _noted(result.precision, str(bits)):
+            _forward(card, make(precision=bits), jit=False)
+    if backend.type == "torch":
+        _forget_compiled()
+    with _noted(result, "jit"):
+        result.jit_values = _plain(_forward(card, backend, jit=True))
+    return result
+
+
+#: A file that is named anew in every run.
+_TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/\S+?: ")
+
+
+@contextlib.contextmanager
+def _noted(notes: ModelResult | dict[str, str], what: str) -> Iterator[None]:
+    """Note the error's first line, or that there was none."""
+    words = ""
+    try:
+        yield
+    except subprocess.CalledProcessError as error:  # the C backend's compiler; its command names folders
+        words = f"{error.cmd[0]} refused the generated program (exit status {error.returncode})"
+    except Exception as error:
+        rows = str(error).strip().splitlines() or [""]
+        words = f"{type(error).__name__}: {_TEMPORARY.sub('', rows[0])}"[:300]
+    if isinstance(notes, dict):
+        notes[what] = words
+    else:
+        setattr(notes, what, words)
+
+
+def _split(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A card's inputs as parameters and data, in the backend's arrays."""
+    inputs = {k: backend.array(v) if isinstance(v, np.ndarray) else v for k, v in make_inputs(card).items()}
+    return {k: v for k, v in inputs.items() if k in trainable}, {k: v for k, v in inputs.items() if k not in trainable}
+
+
+def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
+    import mithril
+
+    _, data = _split(card, backend, set())
+    compiled = mithril.compile(
+        build_model(card), backend, data_keys=set(data), inference=True, jit=jit, shapes=_shapes(backend, data)
+    )
+    return compiled.evaluate({}, data)
+
+
+def _forget_compiled() -> None:
+    """Forget what PyTorch compiled: of the programs of one process it compiles eight, and runs further ones as is."""
+    import torch
+
+    torch.compiler.reset()
+
+
+def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
+    """The gradients of the sum of all outputs, each times a fixed array."""
+    import mithril
+
+    params, data = _split(card, backend, trainable)
+    shapes = _shapes(backend, params | data)
+    compiled = mithril.compile(
+        build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False, shapes=shapes
+    )
+    outputs = compiled.evaluate(params, data)
+    ignored = compiled.ignore_grad_keys
+    upstream = {k: _wave(v, backend) for k, v in outputs.items() if _is_float(v) and k not in ignored}
+    if "final_cost" in outputs:  # a model with a loss needs no gradients of its outputs, and most backends refuse them
+        return compiled.evaluate_gradients(params, data)
+    return compiled.evaluate_gradients(params, data, output_gradients=upstream)
+
+
+def _shapes(backend: Any, arrays: dict[str, Any]) -> dict[str, list[int]] | None:
+    """The shapes that the C backend must be told when it compiles; the others read them from the arrays."""
+    if backend.type != C:
+        return None
+    return {key: list(value.shape) for key, value in arrays.items() if hasattr(value, "shape")}
+
+
+def _wave(value: Any, backend: Any) -> Any:
+    """A fixed array of the value's shape, type and kind."""
+    shape = tuple(value.shape)
+    wave = backend.array(np.cos(np.arange(math.prod(shape))).reshape(shape))
+    return wave if backend.type == C else backend.ones_like(value) * wave
+
+
+def _is_float(value: Any) -> bool:
+    return hasattr(value, "shape") and np.asarray(_numbers(value)).dtype.kind == "f"
+
+
+def _numbers(value: Any) -> Any:
+    """A value as plain Python numbers."""
+    if type(value).__name__ == "PyArray":  # the C backend's
+        from mithril.backends.with_manualgrad.c_backend.src import utils
+
+        value = utils.to_numpy(value)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        k: v if isinstance(v, int | float | list) else str(v) for k, v in ((k, _numbers(v)) for k, v in values.items())
+    }

@@ -1,0 +1,17 @@
+"""Inside Sphinx, beside stand-ins for the frameworks: the reference, made from the live package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from mithril_docs.reference import coverage, directives, links
+from mithril_docs.site import PARALLEL
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the reference with Sphinx."""
+    for part in (links, directives, coverage):
+        part.setup(app)
+    return dict(PARALLEL)

@@ -1,0 +1,150 @@
+"""What executing gives: the results of pages and of models, and the environments that they ran in. Plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass
+class Failure:
+    """One thing that went wrong in a page.
+
+    Attributes
+    ----------
+    cell
+        The code cell's number, 0 where it is the page as a whole.
+    cause
+        What happened, in one line.
+    """
+
+    cell: int
+    cause: str
+
+    def __str__(self) -> str:
+        return f"cell {self.cell}: {self.cause}" if self.cell else self.cause
+
+
+@dataclasses.dataclass
+class Raised:
+    """An error that reached a page's own code.
+
+    Attributes
+    ----------
+    cell
+        The code cell's number.
+    kind, message
+        The class of the exception, and its text.
+    site
+        The file in Mithril and the line that raised it, None where that is elsewhere.
+    inside
+        The file, the function and the line of the last frame in Mithril or in a program that it generated
+        (``<string>``), None where it passed through neither.
+    traceback
+        The whole of it, as Python prints it, less the folders of the machine.
+    """
+
+    cell: int
+    kind: str
+    message: str
+    site: tuple[str, int] | None
+    inside: tuple[str, str, int] | None
+    traceback: str
+
+
+@dataclasses.dataclass
+class Result:
+    """What executing a page on a backend gave.
+
+    Attributes
+    ----------
+    key
+        What it was made from; see :func:`mithril_docs.store.page_key`.
+    page, backend
+        Whose result it is.
+    seconds, wall
+        What the cells took, and what the page took with starting and stopping its process, in seconds.
+    parity
+        The values that the page records, by name.
+    distributions
+        What the page's code imports, distribution to version.
+    outputs
+        Code cell number to its outputs, in the notebook format. A cell that did not run has no entry.
+    raised
+        Every error that reached the page's own code.
+    failures
+        Empty where all is well.
+    digest
+        Of all of this as the store holds it; empty where it was not read from there.
+    """
+
+    key: str
+    page: str
+    backend: str
+    seconds: float = 0.0
+    wall: float = 0.0
+    parity: dict[str, Any] = dataclasses.field(default_factory=dict)
+    distributions: dict[str, str] = dataclasses.field(default_factory=dict)
+    outputs: dict[int, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    raised: list[Raised] = dataclasses.field(default_factory=list)
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    digest: str = ""
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Result:
+        """The result that :func:`dataclasses.asdict` and JSON made ``content`` of."""
+        return cls(
+            **content
+            | {
+                "failures": [Failure(**failure) for failure in content["failures"]],
+                "raised": [
+                    Raised(**noted | {key: noted[key] and tuple(noted[key]) for key in ("site", "inside")})
+                    for noted in content["raised"]
+                ],
+                "outputs": {int(number): outputs for number, outputs in content["outputs"].items()},
+            }
+        )
+
+
+@dataclasses.dataclass
+class ModelResult:
+    """What a model does on a backend.
+
+    ``forward``, ``gradient``, ``jit`` and each of ``precision`` (by bits) are an empty string where it works, the first
+    line of the error where it does not, and None where there is nothing to do.
+
+    Attributes
+    ----------
+    key
+        What it was made from; see :func:`mithril_docs.models.cards.model_key`.
+    values, gradients, jit_values
+        What came out, as nested lists by name: of the outputs, of their gradients, and of the outputs with jit.
+    """
+
+    key: str
+    forward: str = ""
+    gradient: str | None = None
+    jit: str | None = None
+    precision: dict[str, str] = dataclasses.field(default_factory=dict)
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    gradients: dict[str, Any] = dataclasses.field(default_factory=dict)
+    jit_values: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Environment:
+    """What a backend's pages ran in.
+
+    Attributes
+    ----------
+    digest
+        Of all in it that can change a result.
+    versions
+        Version by distribution, and of ``python``.
+    error
+        Why no page can run in it, in one line; empty where they can.
+    """
+
+    digest: str = ""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    error: str = ""

@@ -1,0 +1,35 @@
+"""Inside Sphinx: merged notebooks in the place of pages, what surrounds them, and the looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from mithril_docs.site import coverage, glossary, pages, panes, passages, state, takeaways, theme, verification
+from mithril_docs.store import code_digest
+
+#: All rooms whose code shapes what Sphinx renders.
+_ROOMS = ("models", "build", "site", "reference", "errors")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register each part with Sphinx."""
+    for part in (state, pages, panes, passages, glossary, coverage, verification, takeaways, theme):
+        part.setup(app)
+    # Pages that other code rendered are rendered anew.
+    tables = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.parent.glob("*/*.toml")))
+    code = f"{code_digest(*_ROOMS)}{hash_of(tables)}"
+    return {"version": "1", "env_version": int(hash_of(code.encode())[:8], 16), **PARALLEL}
+
+
+def hash_of(content: bytes) -> str:
+    """A digest of bytes."""
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
+
+
+#: Every part of this package may be read and written in several processes.
+PARALLEL = {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,142 @@
+"""Variants in panes that take turns in one place, and what stands under the title of a page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxTranslator
+from sphinx.util.osutil import relative_uri
+
+from mithril_docs.backends import BACKENDS
+from mithril_docs.build import downloads
+from mithril_docs.build.records import Status
+from mithril_docs.site import private
+from mithril_docs.site.state import build_of, titles
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("html-page-context", _head_of_page)
+    app.add_transform(Panes)
+    app.add_node(Pane, html=(_visit_pane, _depart_div))
+    app.add_node(Variants, html=(_visit_variants, _depart_div))
+    app.add_node(PageHead, html=(_visit_page_head, None))
+    app.add_css_file("backend.css")
+    app.add_js_file("backend.js", loading_method="defer")
+
+
+class Pane(nodes.General, nodes.Element):
+    """Content for some backends only."""
+
+
+class Variants(nodes.General, nodes.Element):
+    """Panes that take turns in one place."""
+
+
+class PageHead(nodes.General, nodes.Element):
+    """The switcher, where the page ran, and how to run it at home. Rendered from a template."""
+
+
+class Panes(SphinxTransform):
+    """Wrap each variant that :mod:`mithril_docs.build.notebook` made in a pane, label outputs, and put the head on the page."""
+
+    default_priority = 400
+
+    def apply(self, **kwargs: Any) -> None:
+        record = build_of(self.app).records.get(self.env.docname)
+        if record is None:
+            return
+        for cell, mark in private.merged_cells(self.document):
+            if mark["part"] != "code":
+                _label_outputs(cell, mark, record.shown)
+            if mark["backends"] != record.shown:
+                pane = Pane(backends=mark["backends"], shown=record.shown)
+                cell.replace_self(pane)
+                pane += cell
+                _group_with_previous(pane, mark["group"])
+        for image in self.document.findall(nodes.image):
+            image["loading"] = "lazy"
+        title = next(iter(self.document.findall(nodes.title)), None)
+        section = title.parent if title is not None else None
+        if title is not None and section is not None and (record.shown or record.failures):
+            section.insert(section.index(title) + 1, PageHead(docname=self.env.docname))
+
+
+def _label_outputs(cell: nodes.Element, mark: dict[str, Any], shown: list[str]) -> None:
+    for output in cell.findall(nodes.container):
+        if len(shown) < 2 or private.OUTPUT_CLASS not in output["classes"]:
+            continue
+        same = mark["backends"] == shown
+        words = "Same on all backends" if same else titles(mark["backends"])
+        output.insert(0, nodes.paragraph("", words, classes=["mb-label", "mb-same" if same else "mb-own"]))
+
+
+def _group_with_previous(pane: Pane, group: str) -> None:
+    parent = pane.parent
+    index = parent.index(pane)
+    before = parent[index - 1] if index else None
+    if not (isinstance(before, Variants) and before["group"] == group):
+        before = Variants(group=group)
+        parent.insert(index, before)
+    parent.remove(pane)
+    before += pane
+
+
+def _visit_pane(self: SphinxTranslator, node: Pane) -> None:
+    self.body.append(f'<div class="mb-pane" data-backends="{" ".join(node["backends"])}">')  # type: ignore[attr-defined]
+
+
+def _visit_variants(self: SphinxTranslator, node: Variants) -> None:
+    self.body.append('<div class="mb-variants">')  # type: ignore[attr-defined]
+
+
+def _depart_div(self: SphinxTranslator, node: nodes.Element) -> None:
+    self.body.append("</div>")  # type: ignore[attr-defined]
+
+
+def _visit_page_head(self: SphinxTranslator, node: PageHead) -> None:
+    app = self.builder.app
+    build = build_of(app)
+    record = build.records[node["docname"]]
+    by_status = {
+        status: [n for n, run in record.runs.items() if run.status == status] for status in get_args(Status)
+    }
+    self.body.append(  # type: ignore[attr-defined]
+        app.builder.templates.render(
+            "page-head.html",
+            {
+                "record": record,
+                "by_status": by_status,
+                "backends": BACKENDS,
+                "build": build,
+                "install_line": lambda name: downloads.install_line(name, record, build),
+                "download": lambda name, ending: relative_uri(
+                    self.builder.get_target_uri(node["docname"]), downloads.download_path(record.page.name, name, ending)
+                ),
+            },
+        )
+    )
+    raise nodes.SkipNode
+
+
+def _head_of_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Choose the backend before the first paint, and without JavaScript show the first one."""
+    record = build_of(app).records.get(pagename)
+    if record is None or not record.shown:
+        return
+    shown = record.shown
+    rules = [f"html[data-backend={name}] [data-backends]:not([data-backends~={name}])" for name in shown] + [
+        f"html:not([data-backend]) [data-backends]:not([data-backends~={shown[0]}])"
+    ]
+    script = (
+        "(function(d,b,w,s){try{s=localStorage.getItem('mithril-backend')}catch(e){}"
+        "w=new URLSearchParams(location.search).get('backend')||s||'';"
+        "d.dataset.wanted=w;d.dataset.backend=b.concat(b[1]?['all']:[]).indexOf(w)<0?b[0]:w"
+        f"}})(document.documentElement,{json.dumps(shown)})"
+    )
+    context["metatags"] = context.get("metatags", "") + (
+        f"<style>{','.join(rules)}{{display:none!important}}</style><script>{script}</script>"
+    )
