@@ -37,7 +37,9 @@ ROOMS = ("execute", "models", "build", "site", "reference", "errors")
 def main(argv: list[str]) -> int:
     """Build what is there, then serve it until interrupted, and build again after each change."""
     parser = argparse.ArgumentParser(prog="python -m mithril_docs serve", description=__doc__)
-    parser.add_argument("pythons", nargs="+", metavar="BACKEND=PYTHON", help="the interpreter of a backend's environment")
+    parser.add_argument(
+        "pythons", nargs="+", metavar="BACKEND=PYTHON", help="the interpreter of a backend's environment"
+    )
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
     parser.add_argument("--out", type=Path, default=Path("build/serve"), help="folder of what is built")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")

@@ -93,7 +93,9 @@ def _write_index(app: Sphinx) -> None:
 def _recognized(found: Catalogue, error: Explained, message: Message) -> dict[str, Any]:
     """How a message is known: its kind and pattern, how many letters of it are fixed, and where it is raised."""
     own = [place for place in message.places() if found.places[place] is error]
-    places: set[tuple[Any, ...]] = {(place.path, place.scope.rpartition(".")[2], place.line, place.end) for place in own}
+    places: set[tuple[Any, ...]] = {
+        (place.path, place.scope.rpartition(".")[2], place.line, place.end) for place in own
+    }
     return {
         "kind": message.kind,
         "pattern": message.pattern,

@@ -75,7 +75,9 @@ def _places(node: ast.AST, path: str, scope: tuple[str, ...]) -> Iterator[Place]
             kind, message = found
             parts = tuple(_parts(message, node))
             text = "".join(part if isinstance(part, str) else f"{{{ast.unparse(part)}}}" for part in parts)
-            yield Place(path, child.lineno, child.end_lineno or child.lineno, ".".join(scope), kind, _fixed(parts), text)
+            yield Place(
+                path, child.lineno, child.end_lineno or child.lineno, ".".join(scope), kind, _fixed(parts), text
+            )
         yield from _places(child, path, scope)
 
 

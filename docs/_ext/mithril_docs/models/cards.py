@@ -28,6 +28,7 @@ from mithril_docs.page import Cell, Page
 from mithril_docs.results import Environment
 from mithril_docs.store import code_digest, digest_of
 
+
 @dataclasses.dataclass(frozen=True)
 class Card:
     """A card in a page.

@@ -7,7 +7,20 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from mithril_docs.site import coverage, glossary, pages, panes, passages, state, takeaways, theme, verification
+from mithril_docs.site import (
+    coverage,
+    glossary,
+    memory,
+    navigation,
+    pages,
+    panes,
+    passages,
+    private,
+    state,
+    takeaways,
+    theme,
+    verification,
+)
 from mithril_docs.store import code_digest
 
 #: All rooms whose code shapes what Sphinx renders.
@@ -16,7 +29,8 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
-    for part in (state, pages, panes, passages, glossary, coverage, verification, takeaways, theme):
+    parts = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
+    for part in (*parts, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
     tables = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.parent.glob("*/*.toml")))

@@ -101,9 +101,7 @@ def _visit_page_head(self: SphinxTranslator, node: PageHead) -> None:
     app = self.builder.app
     build = build_of(app)
     record = build.records[node["docname"]]
-    by_status = {
-        status: [n for n, run in record.runs.items() if run.status == status] for status in get_args(Status)
-    }
+    by_status = {status: [n for n, run in record.runs.items() if run.status == status] for status in get_args(Status)}
     self.body.append(  # type: ignore[attr-defined]
         app.builder.templates.render(
             "page-head.html",
@@ -114,7 +112,8 @@ def _visit_page_head(self: SphinxTranslator, node: PageHead) -> None:
                 "build": build,
                 "install_line": lambda name: downloads.install_line(name, record, build),
                 "download": lambda name, ending: relative_uri(
-                    self.builder.get_target_uri(node["docname"]), downloads.download_path(record.page.name, name, ending)
+                    self.builder.get_target_uri(node["docname"]),
+                    downloads.download_path(record.page.name, name, ending),
                 ),
             },
         )

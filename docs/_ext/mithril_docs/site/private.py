@@ -10,12 +10,41 @@ from typing import Any
 
 from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml, unichar2tex
+from sphinx.application import Sphinx
+from sphinx.config import Config
 
 #: Distribution to the version that this module was read at.
-READ_AT = {"docutils": "0.22.4", "myst-nb": "1.4.0", "pydata-sphinx-theme": "0.20.0"}
+READ_AT = {"docutils": "0.22.4", "myst-nb": "1.4.0", "pydata-sphinx-theme": "0.20.0", "sphinx": "9.1.1"}
 
 #: myst-nb: the class of the container that holds a cell's outputs.
 OUTPUT_CLASS = "cell_output"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("config-inited", _drop_translation)
+    app.connect("builder-inited", _keep_formatters)
+
+
+def _drop_translation(app: Sphinx, config: Config) -> None:
+    """Sphinx: four transforms look through every page for words to translate, of which this site has none."""
+    registered = app.registry.transforms
+    registered[:] = [kind for kind in registered if kind.__module__ != "sphinx.transforms.i18n"]
+
+
+def _keep_formatters(app: Sphinx) -> None:
+    """Sphinx: a style sheet is made for every block of code, though it is the same each time."""
+    bridge = getattr(app.builder, "highlighter", None)
+    if bridge is None:
+        return
+    make, kept = bridge.get_formatter, {}
+
+    def get_formatter(**options: Any) -> Any:
+        key = repr(sorted(options.items()))
+        if key not in kept:
+            kept[key] = make(**options)
+        return kept[key]
+
+    bridge.get_formatter = get_formatter
 
 
 def merged_cells(document: nodes.document) -> list[tuple[nodes.container, dict[str, Any]]]:
