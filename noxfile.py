@@ -109,10 +109,7 @@ def lab(session: nox.Session) -> None:
     pythons = environments(session)
     install(session, "lab")
     words = [f"{name}={python}" for name, python in pythons.items()]
-    session.run("python", "-m", "mithril_docs", "lab", "build/lab", "docs", *words)
-    folder = ROOT / "build" / "lab"
-    session.env.update(JUPYTER_PATH=str(folder / "share"), JUPYTER_CONFIG_DIR=str(folder / "config"))
-    session.run("jupyter-lab", "--ServerApp.root_dir=build/lab/pages", "--allow-root")
+    session.run("python", "-m", "mithril_docs", "lab", *words, *split(session)[1])
 
 
 def prove_site(session: nox.Session, *options: str) -> None:

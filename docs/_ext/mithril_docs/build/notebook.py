@@ -10,7 +10,6 @@ from mithril_docs.build.records import Record
 from mithril_docs.page import Cell, Page
 from mithril_docs.results import Result
 
-
 #: A notebook, a cell or an output in the notebook format, version 4.5, as plain values.
 Node = dict[str, Any]
 

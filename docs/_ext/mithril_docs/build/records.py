@@ -19,7 +19,7 @@ Status = Literal["ok", "failed", "unsupported", "stale"]
 
 @dataclasses.dataclass
 class Run:
-    """What became of a page on one backend: its status, what went wrong or why not, and its result where there is one."""
+    """What became of a page on one backend: its status, what went wrong or why not, and its result if there is one."""
 
     status: Status
     failures: list[Failure] = dataclasses.field(default_factory=list)

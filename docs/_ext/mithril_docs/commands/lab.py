@@ -6,8 +6,11 @@ Opened in ``jax/``, a page shows ``ml.JaxBackend()`` and runs in JAX's environme
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,24 @@ FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def main(argv: list[str]) -> int:
-    """Lay out a folder for JupyterLab: ``lab FOLDER DOCS BACKEND=PYTHON ...``."""
-    folder, docs = Path(argv[0]).resolve(), Path(argv[1]).resolve()
-    for name, python in (word.split("=", 1) for word in argv[2:]):
+    """Lay out a folder for JupyterLab and be JupyterLab there. Its own options, such as ``--port``, are handed on."""
+    parser = argparse.ArgumentParser(prog="python -m mithril_docs lab", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "pythons", nargs="+", metavar="BACKEND=PYTHON", help="the interpreter of a backend's environment"
+    )
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
+    parser.add_argument("--out", type=Path, default=Path("build/lab"), help="folder of what is laid out")
+    options, handed_on = parser.parse_known_args(argv)
+    folder = options.out.resolve()
+    lay_out(folder, options.docs.resolve(), dict(word.split("=", 1) for word in options.pythons))
+    os.environ.update(JUPYTER_PATH=str(folder / "share"), JUPYTER_CONFIG_DIR=str(folder / "config"))
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder / 'pages'}", "--allow-root"]
+    os.execv(sys.executable, [*command, *handed_on])
+
+
+def lay_out(folder: Path, docs: Path, pythons: dict[str, str]) -> None:
+    """Write what JupyterLab finds: a kernel for each backend, a folder for it that is the pages', and settings."""
+    for name, python in pythons.items():
         backend = BACKENDS[name]
         command = [str(Path(python).absolute()), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         if backend.startup:
@@ -46,7 +64,6 @@ def main(argv: list[str]) -> int:
     _write(folder / "config" / "jupyter_server_config.json", config)
     viewers = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Jupytext Notebook"}}}
     _write(folder / "config" / "labconfig" / "default_setting_overrides.json", viewers)
-    return 0
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ TOOL = 4
 LONGEST = 20_000
 #: Errors of a page that are noted. A page that raises more, in a loop, goes on at full speed.
 MOST = 1_000
+#: Functions of the page that an error's traceback grows by; one that recursed without end passes thousands.
+DEEPEST = 50
 #: How the names of the files begin that IPython gives to cells.
 CELL = "<ipython-input-"
 
@@ -31,7 +33,7 @@ class Recorder:
         self._package = f"{mithril_folder()}{os.sep}"
         self._found: list[dict[str, Any]] = []
         self._seen: set[tuple[Any, ...]] = set()
-        self._last: tuple[int, TracebackType | None, dict[str, Any]] | None = None
+        self._last: tuple[int, TracebackType | None, dict[str, Any], int] | None = None
         self._left = MOST
         sys.monitoring.use_tool_id(TOOL, "mithril_docs")
         sys.monitoring.register_callback(TOOL, sys.monitoring.events.RAISE, self._note)
@@ -52,11 +54,14 @@ class Recorder:
         if not code.co_filename.startswith(CELL) or not isinstance(error, Exception):
             return
         chain = error.__traceback__
-        if self._last and self._last[0] == id(error) and chain is not None and chain.tb_next is self._last[1]:
+        if chain is None:  # how an awaited result or the end of an iterator is told, inside the interpreter
+            return
+        if self._last and self._last[0] == id(error) and chain.tb_next is self._last[1]:
             # On its way up it passed another of the page's functions.
-            noted = self._last[2]
-            noted["traceback"] = _lines(error)
-            self._last = id(error), chain, noted
+            _, _, noted, passed = self._last
+            if passed < DEEPEST:
+                noted["traceback"] = _lines(error)
+            self._last = id(error), chain, noted, passed + 1
             return
         frames = [(frame.filename, frame.name, frame.lineno) for frame in traceback.extract_tb(chain)]
         kind, message = type(error).__name__, _words_of(error)
@@ -75,7 +80,7 @@ class Recorder:
             "inside": self._inside(error),
             "traceback": _lines(error),
         }
-        self._last = id(error), chain, noted
+        self._last = id(error), chain, noted, 0
         self._found.append(noted)
 
     def _inside(self, error: BaseException | None) -> list[Any] | None:

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import builtins
 import codecs
+import getpass
 import io
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -59,7 +61,8 @@ class Outputs:
         self._append(output)
 
     def display(self, output: Output, name: str | None) -> None:
-        """Add a display, under a name by which it may be updated."""
+        """Add a display, under a name by which it may be updated; those that bear the name show it too."""
+        self.update(name, {key: output[key] for key in ("data", "metadata")})
         self.add(output)
         if name:
             place = len(self.cells) - 1, len(self.cells[-1]) - 1
@@ -168,15 +171,23 @@ class _Hook(DisplayHook):
 class ZMQInteractiveShell(zmqshell.ZMQInteractiveShell):
     """The shell of a kernel, which libraries know by this name, without the kernel: its outputs go nowhere else."""
 
-    displayhook_class = Type(_Hook)
-    display_pub_class = Type(_Publisher)
+    displayhook_class = Type(_Hook)  # type: ignore[assignment]
+    display_pub_class = Type(_Publisher)  # type: ignore[assignment]
     # A cell's file is named by its number and its code, not by the process.
     compiler_class = Type(CachingCompiler)
     outputs: Outputs
 
     def take_outputs(self) -> None:
         """Have outputs from now on, in the process that runs a page."""
-        self.outputs = self.displayhook.outputs = self.display_pub.outputs = Outputs()
+        self.outputs = self.displayhook.outputs = self.display_pub.outputs = Outputs()  # type: ignore[attr-defined]
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show an error. IPython prints a group of errors, with the folders of this machine, and shows none."""
+        kind, error, _ = exc_tuple or sys.exc_info()
+        if isinstance(error, BaseExceptionGroup):
+            self._showtraceback(kind, error, traceback.format_exception(error))
+        else:
+            super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
         self.outputs.add(_error(evalue, stb))
@@ -207,13 +218,20 @@ def serve(pipe: Connection, folder: str, private: list[str]) -> None:
     os.setsid()
     os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.path[:] = ["", *(path for path in sys.path if path and path not in private)]
+    # What a page starts finds nothing of this repository either, and starts as it would for a reader.
+    os.environ.pop("PYTHONPATH", None)
+    os.environ.pop("MITHRIL_DOCS_PRELOAD", None)
+    multiprocessing.set_start_method(None, force=True)
+    kept = [path for path in sys.path if path and path not in private]
+    packages = next((n for n, path in enumerate(kept) if path.endswith("site-packages")), 0)
+    sys.path[:] = [*kept[:packages], "", *kept[packages:]]  # the folder of the page where a kernel has it
+    sys.argv[:] = [""]
     for name in [name for name in sys.modules if name.partition(".")[0] == "mithril_docs"]:
         del sys.modules[name]
     threading.Thread(target=_die_with_the_build, daemon=True).start()
     shell = ZMQInteractiveShell.instance()
     shell.take_outputs()
-    builtins.input = shell.raw_input
+    builtins.input = getpass.getpass = shell.raw_input  # type: ignore[assignment]
     # As with a kernel, a loop is running, so a cell may await, and asyncio.run refuses.
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     loop.run_until_complete(_Page(shell, pipe).run())

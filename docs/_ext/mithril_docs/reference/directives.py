@@ -64,7 +64,7 @@ def _collect(app: Sphinx) -> None:
 
 
 class ModelDirective(SphinxDirective):
-    """``:::{model} Relu``: the card of a class of ``mithril.models``; :mod:`mithril_docs.models.cards` says what it takes."""
+    """``:::{model} Relu``: the card of a class of ``mithril.models``; ``models/cards.py`` says what it takes."""
 
     required_arguments = 1
     option_spec = dict.fromkeys(("build", "inputs", "data", "abstract", "harmless"), directives.unchanged)

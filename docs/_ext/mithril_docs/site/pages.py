@@ -1,4 +1,4 @@
-"""The pages as Sphinx reads them: the merged notebook in the place of each, and what went wrong told in one line each."""
+"""The pages as Sphinx reads them: the merged notebook in the place of each, and a line for each thing that failed."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[
 
 
 def _digest(record: records.Record) -> str:
-    return digest(([(name, run.status, run.failures, run.result and run.result.digest) for name, run in record.runs.items()],
-                   record.failures))  # fmt: skip
+    runs = [(name, run.status, run.failures, run.result and run.result.digest) for name, run in record.runs.items()]
+    return digest((runs, record.failures))
 
 
 def _put_merged_notebook(app: Sphinx, docname: str, source: list[str]) -> None:

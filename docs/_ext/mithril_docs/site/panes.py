@@ -41,7 +41,7 @@ class PageHead(nodes.General, nodes.Element):
 
 
 class Panes(SphinxTransform):
-    """Wrap each variant that :mod:`mithril_docs.build.notebook` made in a pane, label outputs, and put the head on the page."""
+    """Wrap each variant of :mod:`mithril_docs.build.notebook` in a pane, label outputs, put the head on the page."""
 
     default_priority = 400
 

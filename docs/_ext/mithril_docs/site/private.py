@@ -36,7 +36,8 @@ def _keep_formatters(app: Sphinx) -> None:
     bridge = getattr(app.builder, "highlighter", None)
     if bridge is None:
         return
-    make, kept = bridge.get_formatter, {}
+    make = bridge.get_formatter
+    kept: dict[str, Any] = {}
 
     def get_formatter(**options: Any) -> Any:
         key = repr(sorted(options.items()))
@@ -54,7 +55,8 @@ def merged_cells(document: nodes.document) -> list[tuple[nodes.container, dict[s
 
 def _merged_cells(document: nodes.document) -> Iterator[tuple[nodes.container, dict[str, Any]]]:
     for node in document.findall(nodes.container):
-        if mark := node.get("cell_metadata", {}).get("mithril"):
+        metadata: dict[str, Any] = node.get("cell_metadata") or {}
+        if mark := metadata.get("mithril"):
             yield node, mark
 
 

@@ -1,12 +1,19 @@
-"""What the reader gets, looked up in the HTML of tiny sites."""
+"""What the reader gets, looked up in the HTML of a tiny site.
+
+The site is executed on two backends and built, then executed in part and built once more; the tests look at the result.
+"""
 
 from __future__ import annotations
 
 import json
 
 import nbformat
+import pytest
 from bs4 import Tag
-from conftest import BACKEND, IMPORT, TinySite, cell, python_of, run
+from support.places import python_of, run
+from support.tiny import BACKEND, IMPORT, TinySite, cell
+
+pytestmark = [pytest.mark.xdist_group("render"), pytest.mark.takes(30)]
 
 PAGE = (
     IMPORT,
@@ -18,16 +25,36 @@ PAGE = (
     ":::{note}\nA note for all, see [the other page](other).\n:::\n",
     ":::{install}\n:::\n",
 )
+MULTILINE = 'text = """one\ntwo"""\nraise ValueError(\'as declared\')'
+ON_JAX = "if type(backend).__name__ == 'JaxBackend': raise ValueError('not on JAX')"
 
 
-def build(tiny: TinySite) -> TinySite:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinySite, set[str]]:
+    """The site, and the pages that its second build wrote again."""
+    tiny = TinySite(tmp_path_factory.mktemp("render"))
     tiny.page("page", *PAGE)
     tiny.page("other", extra="unsupported: {jax: it cannot be.}")
+    wrong = cell("ml.compile(42, backend, jit=False)", ":raises: {all: {Exception: Unsupported model type}}")
+    tiny.page("declared", IMPORT, BACKEND, wrong)
+    after = cell("assert text == 'one\\ntwo'", "", "print('went on')")
+    tiny.page("goes_on", IMPORT, BACKEND, cell(MULTILINE, ":raises: {all: {ValueError: as declared}}"), after)
+    tiny.page("declared_once", IMPORT, BACKEND, cell(ON_JAX, ":raises: {jax: {ValueError: not on JAX}}"))
     for backend in ("numpy", "jax"):
         assert tiny.execute(backend).returncode == 0
-    built = tiny.build("numpy", "jax")
-    assert built.returncode == 0, built.stderr
-    return tiny
+    first = tiny.build("numpy", "jax")
+    assert first.returncode == 0, first.stderr
+    before = {path.name: path.stat().st_mtime_ns for path in tiny.out.glob("*.html")}
+    assert tiny.execute("jax", "--force", "--only", "page").returncode == 0
+    second = tiny.build("numpy", "jax")
+    assert second.returncode == 0, second.stderr
+    return tiny, {path.stem for path in tiny.out.glob("*.html") if path.stat().st_mtime_ns != before[path.name]}
+
+
+@pytest.fixture
+def tiny(built: tuple[TinySite, set[str]]) -> TinySite:
+    """The site, in the place of an empty one."""
+    return built[0]
 
 
 def backends_of(tag: Tag) -> list[str]:
@@ -36,7 +63,7 @@ def backends_of(tag: Tag) -> list[str]:
 
 
 def test_variants_stand_in_panes(tiny: TinySite) -> None:
-    html = build(tiny).html("page")
+    html = tiny.html("page")
     shown = {row.text.strip(): backends_of(row) for row in html.select("div.highlight pre")}
     assert shown["backend = ml.NumpyBackend()"] == ["numpy"]
     assert shown["backend = ml.JaxBackend()"] == ["jax"]
@@ -50,7 +77,7 @@ def test_variants_stand_in_panes(tiny: TinySite) -> None:
 
 
 def test_where_a_page_ran(tiny: TinySite) -> None:
-    html = build(tiny).html("page")
+    html = tiny.html("page")
     versions = tiny.record()["environments"]
     ran = " ".join(html.select_one(".mb-ran").text.split())
     assert ran.startswith(f"Ran on NumPy {versions['numpy']['numpy']} in ")
@@ -62,7 +89,7 @@ def test_where_a_page_ran(tiny: TinySite) -> None:
 
 
 def test_install_line(tiny: TinySite) -> None:
-    html = build(tiny).html("page")
+    html = tiny.html("page")
     versions = tiny.record()["environments"]["jax"]
     pins = " ".join(f"{name}=={versions[name]}" for name in ("mithril", "numpy", "scipy", "jax"))
     lines = [
@@ -74,7 +101,7 @@ def test_install_line(tiny: TinySite) -> None:
 
 
 def test_downloads(tiny: TinySite) -> None:
-    html = build(tiny).html("page")
+    html = tiny.html("page")
     links = [a["href"] for a in html.select(".mb-home a")]
     assert links == [
         f"_downloads/pages/page-{name}.{ending}" for name in ("numpy", "jax") for ending in ("ipynb", "py")
@@ -93,36 +120,21 @@ def test_downloads(tiny: TinySite) -> None:
 
 
 def test_a_declared_failure_shows_its_message_alone(tiny: TinySite) -> None:
-    code = cell("ml.compile(42, backend, jit=False)", ":raises: {all: {Exception: Unsupported model type}}")
-    tiny.page("page", IMPORT, BACKEND, code)
-    assert tiny.execute().returncode == 0
-    assert tiny.build().returncode == 0
-    assert tiny.html("page").select_one(".traceback pre").text.strip() == "Exception: Unsupported model type!"
+    assert tiny.html("declared").select_one(".traceback pre").text.strip() == "Exception: Unsupported model type!"
 
 
 def test_a_script_goes_on_after_a_declared_failure(tiny: TinySite) -> None:
     """What the cell did before its error is there for the rest of the script; strings in it are not changed."""
-    code = 'text = """one\ntwo"""\nraise ValueError(\'as declared\')'
-    after = cell("assert text == 'one\\ntwo'", "", "print('went on')")
-    tiny.page("page", IMPORT, BACKEND, cell(code, ":raises: {all: {ValueError: as declared}}"), after)
-    assert tiny.execute().returncode == 0
-    assert tiny.build().returncode == 0
-    done = run([str(python_of("numpy")), str(tiny.out / "_downloads/pages/page-numpy.py")])
+    done = run([str(python_of("numpy")), str(tiny.out / "_downloads/pages/goes_on-numpy.py")])
     assert done.returncode == 0, done.stderr
     assert done.stdout == "ValueError: as declared\nwent on\n"
 
 
 def test_a_failure_declared_for_one_backend(tiny: TinySite) -> None:
-    code = "if type(backend).__name__ == 'JaxBackend': raise ValueError('not on JAX')"
-    tiny.page("page", IMPORT, BACKEND, cell(code, ":raises: {jax: {ValueError: not on JAX}}"))
-    for backend in ("numpy", "jax"):
-        assert tiny.execute(backend).returncode == 0
-    assert tiny.build("numpy", "jax").returncode == 0
-    assert backends_of(tiny.html("page").select_one(".traceback")) == ["jax"]
+    assert backends_of(tiny.html("declared_once").select_one(".traceback")) == ["jax"]
 
 
 def test_the_record(tiny: TinySite) -> None:
-    build(tiny)
     record = tiny.record()
     assert record["mithril"] == "0.1.1" and record["environments"]["numpy"]["python"].startswith("3.12")
     run = record["pages"]["page"]["backends"]["jax"]
@@ -131,10 +143,6 @@ def test_the_record(tiny: TinySite) -> None:
     assert json.dumps(record).count("/tmp") == 0
 
 
-def test_a_page_is_read_again_only_when_something_changed(tiny: TinySite) -> None:
-    build(tiny)
-    before = {path.name: path.stat().st_mtime_ns for path in tiny.out.glob("*.html")}
-    assert tiny.execute("jax", "--force", "--only", "page").returncode == 0
-    assert tiny.build("numpy", "jax").returncode == 0
-    changed = {path.name for path in tiny.out.glob("*.html") if path.stat().st_mtime_ns != before[path.name]}
-    assert "page.html" in changed and "other.html" not in changed
+def test_a_page_is_read_again_only_when_something_changed(built: tuple[TinySite, set[str]]) -> None:
+    _, written = built
+    assert "page" in written and not written & {"other", "declared", "goes_on", "declared_once"}

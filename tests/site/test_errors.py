@@ -1,30 +1,28 @@
-"""The error catalogue: what it accounts for, how it fails when it is wrong, and the box that finds a pasted error."""
+"""The real error catalogue: what it accounts for, the box that finds a pasted error, and the trees beside it."""
 
 from __future__ import annotations
 
 import ast
-import json
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import BACKEND, IMPORT, ROOT, TinySite, cell
-from mithril_docs import catalogue, merge, public
-from mithril_docs.backends import BACKENDS
-from mithril_docs.sites import package
+from mithril_docs.backends import mithril_folder
+from mithril_docs.build.records import collect
+from mithril_docs.errors import catalogue
+from mithril_docs.reference import package
 from mithril_docs.store import Store
 from playwright.sync_api import Browser, Page
+from support.places import BACKENDS, ROOT, STORE
 
-RAISING = cell("ml.compile(42, backend, jit=False)", ':raises: {all: {Exception: "Unsupported model type!"}}')
-MENDED = cell("print(backend.precision)")
-ENTRY = ":::{error} no-model\nException: Unsupported model type!\n:::\n"
+pytestmark = pytest.mark.xdist_group("error box")
 
 
-def sites() -> Iterator[tuple[str, int]]:
+def places() -> Iterator[tuple[str, int]]:
     """Every raise and assert with a message, counted here once more with nothing but ``ast``."""
-    root = package()
+    root = mithril_folder()
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             raised = isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and bool(node.exc.args)
@@ -32,61 +30,17 @@ def sites() -> Iterator[tuple[str, int]]:
                 yield path.relative_to(root).as_posix(), node.lineno
 
 
-def test_every_site_is_accounted_for(record: dict) -> None:
+def test_every_place_is_accounted_for(record: dict) -> None:
     errors = record["coverage"]["errors"]
     assert errors["missing"] == []
-    assert errors["total"] == errors["reproduced"] + errors["unreachable"] == len(list(sites())) == 561
+    assert errors["total"] == errors["reproduced"] + errors["unreachable"] == len(list(places())) == 561
     assert errors["reproduced"] >= 0.6 * errors["total"]
-
-
-def test_an_entry_is_rendered_with_what_was_seen(tiny: TinySite) -> None:
-    tiny.page("errors", IMPORT, BACKEND, "## No model\n", ENTRY, RAISING, "Give it a model.\n", MENDED)
-    assert tiny.execute().returncode == 0
-    tiny.build()
-    box = tiny.html("errors").select_one(".mb-error")
-    assert box is not None and tiny.html("errors").select_one("#error-no-model")
-    assert "Exception: Unsupported model type!" in box.text
-    assert "Raised by compile. Seen in this build on NumPy." in box.text
-    index = (tiny.out / "_static" / "errors-index.js").read_text(encoding="utf-8")
-    found = json.loads(index.removeprefix("window.mithrilErrors = ").removesuffix(";\n"))
-    assert [entry["url"] for entry in found["entries"]] == ["errors.html#error-no-model"]
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ((ENTRY, RAISING), "the error no-model has no program that mends it"),
-        ((ENTRY, MENDED), "the error no-model has no program that raises it"),
-        (
-            (ENTRY.replace("Unsupported", "Unknown"), RAISING, "Text.\n", MENDED),
-            "the error no-model names 'Exception: Unknown model type!', which the package does not raise; "
-            "nearest is 'Exception: Unsupported model type!' (__init__.py, line",
-        ),
-        ((ENTRY.replace("no-model", "No model"), RAISING, "Text.\n", MENDED), "the error No model is no slug"),
-        (
-            (ENTRY, RAISING, "Text.\n", MENDED, ENTRY.replace("{error} no-model", "{unreachable} Dead code.")),
-            "the list Dead code. lists 'Exception: Unsupported model type!' as out of reach, and a page reaches it",
-        ),
-    ],
-)
-def test_a_wrong_entry_is_named(tiny: TinySite, body: tuple[str, ...], words: str) -> None:
-    tiny.page("errors", IMPORT, BACKEND, "## No model\n", *body)
-    assert tiny.execute().returncode == 0
-    built = tiny.build()
-    assert built.returncode != 0 and words in built.stderr
-
-
-def test_an_error_that_a_cell_catches_counts(tiny: TinySite) -> None:
-    caught = "try:\n    ml.compile(42, backend, jit=False)\nexcept Exception as error:\n    print(error)"
-    tiny.page("errors", IMPORT, BACKEND, "## No model\n", ENTRY, cell(caught), "Text.\n", MENDED)
-    assert tiny.execute().returncode == 0
-    assert "the error no-model" not in tiny.build().stderr
 
 
 @pytest.fixture(scope="module")
 def found() -> catalogue.Catalogue:
     """The catalogue of the real pages."""
-    return catalogue.read(merge.collect(ROOT / "docs", Store(ROOT / "build" / "store"), list(BACKENDS)))
+    return catalogue.read(collect(ROOT / "docs", Store(STORE), list(BACKENDS)))
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +170,7 @@ ml.compile(type("Own", (Model,), {"jittable": property(lambda self: 1 / 0)})(), 
 
 
 def test_an_unrelated_error_is_said_to_be_unknown(box: Page) -> None:
-    names = {"ml": public.package(), "Model": public.package().models.Model}
+    names = {"ml": package.installed(), "Model": package.installed().models.Model}
     assert len(UNRELATED) >= 50
     wrong = []
     for program in (*UNRELATED, *THROUGH_MITHRIL):
@@ -255,7 +209,7 @@ def test_the_box_works_from_a_disk(browser: Browser, site: Path) -> None:
 def test_every_leaf_of_a_tree_leads_to_a_remedy(site: Path) -> None:
     """An executed program beneath the trees, an entry of the catalogue, or a section of lines that a test types."""
     place = site / "reference" / "troubleshooting.html"
-    html = BeautifulSoup(place.read_text(encoding="utf-8"), "html.parser")
+    html = BeautifulSoup(place.read_text(encoding="utf-8"), "lxml")
     leaves = [tree for tree in html.select("details.sd-dropdown") if not tree.select("details")]
     assert len(leaves) >= 40
     for leaf in leaves:

@@ -1,45 +1,27 @@
-"""The real site as a reader meets it, in a browser: switching, themes, downloads, search, accessibility, links."""
+"""The real site as a reader meets it, in a browser: switching, themes, downloads, search."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import nbformat
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
-from bs4 import BeautifulSoup
-from conftest import BACKEND, BACKENDS, IMPORT, ROOT, TinySite, cell, chromium
-from lighthouse import serve
 from playwright.sync_api import Browser, Locator, Page, expect
+from support.browser import DESK, PHONE
+from support.lighthouse import serve
+from support.places import BACKENDS
+from support.tiny import BACKEND, IMPORT, TinySite, cell
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
 TITLES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mlx": "MLX", "all": "Compare"}
 CLASSES = {"numpy": "NumpyBackend", "torch": "TorchBackend", "jax": "JaxBackend", "mlx": "MlxBackend"}
-#: What one page may transfer, pictures aside.
-BYTES = 250_000
-
 Open = Callable[..., Page]
 
-
-def pages_of(site: Path) -> list[str]:
-    """Every page of the site as built, also those that Sphinx makes itself."""
-    index = site / "searchindex.js"
-    if not index.exists():
-        return []
-    text = index.read_text(encoding="utf-8")
-    return [*sorted(json.loads(text[text.index("{") : text.rindex("}") + 1])["docnames"]), "search", "genindex"]
-
-
-PAGES = pages_of(ROOT / "build" / "site")
-every_page = pytest.mark.parametrize("name", PAGES)
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture
@@ -360,142 +342,3 @@ def test_search_finds_a_page(visit: Open) -> None:
     result.click()
     page.wait_for_url("**/hello_world.html*")
     assert page.get_by_role("heading", level=1).inner_text().startswith("Hello World")
-
-
-# Every page.
-
-
-def test_every_page_is_looked_at(record: dict) -> None:
-    assert {"index", "verification", *record["pages"]} <= set(PAGES)
-
-
-@every_page
-def test_page_is_sound(name: str, browser: Browser, address: str) -> None:
-    """Nothing from elsewhere, nothing failing, light, described, no wider than a phone in any view."""
-    problems: list[str] = []
-    requests = []
-    own = (f"{address}/", "data:", "blob:")
-    with browser.new_context(viewport=PHONE) as context:
-        page = context.new_page()
-        page.on("console", lambda m: m.type in ("error", "warning") and problems.append(f"console: {m.text}"))
-        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status}: {r.url}"))
-        page.on("request", lambda r: r.url.startswith(own) or problems.append(f"another host: {r.url}"))
-        page.on("requestfinished", lambda request: requests.append(request))
-        page.goto(f"{address}/{name}.html", wait_until="networkidle")
-        counted = [r for r in requests if r.resource_type != "image" and r.url.startswith(address)]
-        sizes = {r.url.removeprefix(address): transferred(r.sizes()) for r in counted}
-        if sum(sizes.values()) > BYTES:
-            problems.append(f"transfers {sum(sizes.values())} bytes: {sizes}")
-        problems += page.evaluate(
-            r"""async () => {
-              const all = (selector) => [...document.querySelectorAll(selector)], found = [];
-              const h1 = all("h1").filter((e) => e.checkVisibility());  // the theme keeps another for paper
-              if (h1.length !== 1) found.push(`${h1.length} h1`);
-              if (!document.documentElement.lang) found.push("no language");
-              if (!document.querySelector("meta[name=description]")?.content.trim()) found.push("no description");
-              for (const image of all(".bd-article img")) {
-                if (/^\s*$|\.\w{3,4}$/.test(image.alt)) found.push(`no alt text: ${image.src}`);  // a file is no text
-                image.loading = "eager";
-                await image.decode();
-                const stretched = image.height / image.width / (image.naturalHeight / image.naturalWidth);
-                if (Math.abs(stretched - 1) > 0.03) found.push(`stretched ${stretched.toFixed(2)} times: ${image.src}`);
-              }
-              for (const pre of all(".cell_output pre"))
-                if (/^<Figure size/.test(pre.textContent)) found.push(`a picture is missing: ${pre.textContent}`);
-              return found;
-            }"""
-        )
-        for backend in views(page) or [""]:
-            if backend:
-                switch(page, backend)
-            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if wide > 0:
-                problems.append(f"{wide} px too wide on {backend or 'a phone'}")
-    assert not problems, "\n".join(problems)
-
-
-def transferred(sizes: dict[str, int]) -> int:
-    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
-
-
-#: Thousands of words of code bear one of some twenty colors. One word of each color is enough to look at.
-THIN = """() => {
-  const seen = new Set();
-  const more = [...document.querySelectorAll("pre span:not(:has(*))")].filter((word) => {
-    const kind = [word.className, getComputedStyle(word).color, !!word.closest(".cell_output")].join();
-    return seen.has(kind) || !seen.add(kind);
-  });
-  for (const word of more) word.replaceWith(word.textContent);
-}"""
-AXE = """async (options) =>
-  (await axe.run(document, {resultTypes: ["violations"], preload: false, ...options})).violations.flatMap((rule) =>
-    rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\\n")[1].trim()}`)
-  )"""
-COLORS = ["color-contrast", "link-in-text-block"]
-
-
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_every_page_is_accessible(size: dict[str, int], address: str) -> None:
-    """axe-core finds nothing, in any view, light or dark. A browser for each core, since axe keeps one busy."""
-    jobs = os.cpu_count() or 1
-
-    def look_at(names: list[str]) -> list[str]:
-        with chromium() as found:
-            return [words for name in names for words in accessibility(found, f"{address}/{name}.html", size)]
-
-    with ThreadPoolExecutor(jobs) as threads:
-        problems = [words for some in threads.map(look_at, [PAGES[n::jobs] for n in range(jobs)]) for words in some]
-    assert not problems, "\n".join(problems)
-
-
-def accessibility(found: Browser, url: str, size: dict[str, int]) -> list[str]:
-    """What axe-core finds on a page.
-
-    Compare holds all that any view shows, and a theme changes colors alone: there, and dark, colors are looked at.
-    """
-    problems = []
-    with found.new_context(viewport=size, reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.goto(url)
-        page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
-        page.evaluate(THIN)
-        page.evaluate(AXE_SCRIPT)
-
-        def look(view: str, theme: str, options: dict[str, Any]) -> None:
-            page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", theme)
-            for words in page.evaluate(AXE, options):
-                problems.append(f"{url}, {size['width']} px, {theme}, {view}: {words}")
-
-        all_views = views(page) or ["the page"]
-        for view in all_views:
-            if len(all_views) > 1:
-                switch(page, view)
-            if view != all_views[-1]:
-                look(view, "light", {"rules": {rule: {"enabled": False} for rule in COLORS}})
-        look(view, "light", {})
-        look(view, "dark", {"runOnly": COLORS})
-    return problems
-
-
-def test_every_link_resolves(site: Path) -> None:
-    """Each link, anchor and asset of the site's own leads to what is there."""
-    html = {}
-    for name in PAGES:
-        html[f"/{name}.html"] = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
-    names = ("id", "name")
-    anchors = {path: {tag.get(n) for tag in soup.find_all(True) for n in names} for path, soup in html.items()}
-    dead = []
-    for path, soup in html.items():
-        links = {tag[key] for key in ("href", "src") for tag in soup.find_all(attrs={key: True})}
-        for link in sorted(links):
-            if urlsplit(link).scheme or link.startswith("//"):
-                continue
-            target, fragment = urldefrag(urljoin(path, link))
-            target = unquote(urlsplit(target).path)
-            if not (site / target[1:]).is_file():
-                dead.append(f"{path}: {link}")
-            elif fragment and fragment != "top" and unquote(fragment) not in anchors.get(target, ()):
-                dead.append(f"{path}: {link} (no such anchor)")
-    assert not dead, "\n".join(dead)

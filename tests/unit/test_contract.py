@@ -7,10 +7,10 @@ import re
 import subprocess
 
 import pytest
-from conftest import ROOT
-from mithril_docs import public
+from mithril_docs.errors.raises import places
 from mithril_docs.page import Page, find_pages
-from mithril_docs.sites import sites
+from mithril_docs.reference import package
+from support.places import ROOT
 
 PAGES = find_pages(ROOT / "docs")
 #: Words that sell or fill.
@@ -81,8 +81,8 @@ def headings_of(page: Page) -> list[str]:
 def test_names_in_prose_exist(page: Page) -> None:
     """A name of Mithril's that prose sets as code is one that the installed package has."""
     code = "\n".join(cell.source for cell in page.cells if cell.code)
-    known = {*public.models(), *dir(public.package()), *dir(builtins), *re.findall(r"\w+", code)}
-    known |= {name for site in sites() for name in site.scope.split(".")}  # what raises may be no public name
+    known = {*package.models(), *dir(package.installed()), *dir(builtins), *re.findall(r"\w+", code)}
+    known |= {name for place in places() for name in place.scope.split(".")}  # what raises may be no public name
     known |= {name for cell in page.cells for words in cell.metadata.get("raises", {}).values() for name in words}
     unknown = []
     for cell in page.cells:
@@ -91,7 +91,7 @@ def test_names_in_prose_exist(page: Page) -> None:
         for name in re.findall(r"(?<!`)`([A-Za-z][\w.]*)(?:\(.*?\))?`(?!`)", cell.source):
             if name.startswith("ml."):
                 try:
-                    public.resolve(f"mithril.{name.removeprefix('ml.')}")
+                    package.resolve(f"mithril.{name.removeprefix('ml.')}")
                 except AttributeError:
                     unknown.append(name)
             elif re.match(r"[A-Z][a-z]+[A-Z]?\w*$", name) and name.partition("_")[0] not in known:

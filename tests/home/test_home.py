@@ -1,0 +1,100 @@
+"""What a learner takes home: each page as a notebook and as a script, the lines for a shell, an environment."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mithril_docs.backends import BACKENDS as ROWS
+from mithril_docs.page import Page, find_pages
+from support.home import Home, PROVE, homes, install_words, is_another_kind, shell_variables
+from support.places import BACKENDS, ROOT, SHELL, python_of, run
+
+#: Modules that only one environment may hold.
+FRAMEWORKS = {"torch": "torch", "jax": "jax", "mlx": "mlx"}
+#: Seconds that the pages of a backend take, so that the longest begins first.
+TAKES = {"numpy": 100, "torch": 200, "jax": 180, "mlx": 90}
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[Page]:
+    """The pages of the site."""
+    return find_pages(ROOT / "docs")
+
+
+@pytest.mark.timeout(5400 if PROVE else 1800)
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=[pytest.mark.takes(TAKES.get(name, 100)), pytest.mark.xdist_group(f"home-{name}")])
+        for name in BACKENDS
+    ],
+)
+def test_pages_give_at_home_what_they_show(
+    backend: str, site: Path, record: dict, pages: list[Page], record_property: Callable[[str, object], None]
+) -> None:
+    """Every page, taken home, gives there what the site shows: its text, errors, HTML and pictures, but for timings.
+
+    The environment is clean and made by the install lines that the site shows. A notebook runs in a kernel of
+    Jupyter's, so this is also the second run of every page: the order of sets is another one than in the build.
+
+    A page goes home on one of the backends that it ran on, which :func:`support.home.homes` chooses by the page's
+    digest; ``nox -s prove`` takes each page home on all of them. A script has the same cells as its notebook, as
+    ``tests/unit/test_downloads.py`` holds; it runs here too where it is more than that, and under ``prove`` always.
+    """
+    taken = [page for page in pages if backend in homes(page, ran_on(record, page))]
+    scripts = [page for page in taken if PROVE or is_another_kind(page, backend, site)]
+    with tempfile.TemporaryDirectory(prefix="home-", ignore_cleanup_errors=True) as folder:
+        home = Home(ROWS[backend], Path(folder))
+        installer = home.install(install_words(site, backend))
+        record_property("said", said(ROWS[backend].title, installer, taken, scripts))
+        failures = [*home.take_notebooks(taken, site, record), *home.take_scripts(scripts, site)]
+    assert not failures, "\n".join(failures)
+
+
+def ran_on(record: dict, page: Page) -> list[str]:
+    """The backends that a page ran on, in the order of the table."""
+    found = record["pages"].get(page.name, {"backends": {}})["backends"]
+    return [name for name in BACKENDS if found.get(name, {}).get("status") == "ok"]
+
+
+def said(title: str, installer: str, taken: list[Page], scripts: list[Page]) -> str:
+    """What stands in the summary of a run."""
+    names = ", ".join(f"{page.name}*" if page in scripts else page.name for page in taken)
+    counts = f"{len(taken)} pages, {len(scripts)} of them (*) as scripts too"
+    return f"taken home on {title}, installed by {installer}: {counts}: {names}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_isolation(backend: str) -> None:
+    """Each environment holds its own framework and none of the others."""
+    code = "import importlib.util, sys; print([m for m in sys.argv[1:] if importlib.util.find_spec(m)])"
+    found = run([str(python_of(backend)), "-c", code, *FRAMEWORKS.values()])
+    own = [FRAMEWORKS[backend]] if backend in FRAMEWORKS else []
+    assert found.stdout.strip() == str(own)
+
+
+@pytest.mark.takes(20)
+def test_shell_commands(tmp_path: Path) -> None:
+    """The commands on the pages, typed in order in a clean folder, page by page."""
+    found = 0
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        blocks = SHELL.findall(path.read_text(encoding="utf-8"))
+        if not blocks or path.stem == "installation_troubleshooting":  # test_installation.py types these
+            continue
+        found += len(blocks)
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        (folder / ".python-version").write_text("3.12\n")
+        install = "python -m pip install --quiet mithril==0.1.1 numpy==2.1.3 scipy==1.18.1\n"
+        rows = [block + (install if "venv" in block else "") for block in blocks]
+        script = "set -e\n" + "".join(f"{row}\n" if "activate" in row else f"({row})\n" for row in rows)
+        done = subprocess.run(
+            ["bash", "-c", script + "python -c 'import mithril as ml; ml.CBackend()'"],
+            cwd=folder, env=shell_variables(), capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+    assert found >= 2

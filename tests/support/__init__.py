@@ -1,0 +1,1 @@
+"""What tests share: where things are, tiny sites, a browser, and a learner's clean environment."""

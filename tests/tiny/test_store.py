@@ -1,0 +1,143 @@
+"""What is executed again and what is not, and that a build that is killed or repeated comes to the same.
+
+What of a page steers an execution is told by ``tests/unit/test_page.py``, which executes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.places import EXTENSION, ROOT
+from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
+
+SUM = cell("print(float(backend.array([1.0, 2.0]).sum()))")
+
+
+def executed(run: subprocess.CompletedProcess[str]) -> tuple[int, list[str]]:
+    """How many pages a run executed, and their names."""
+    assert run.returncode == 0, run.stderr
+    found = re.search(r"(\d+) pages executed", run.stdout)
+    assert found
+    return int(found[1]), sorted(re.findall(r"^\[\w+ \d+/\d+\] (\S+) ok", run.stdout, flags=re.MULTILINE))
+
+
+def test_what_a_change_executes(tiny: TinySite) -> None:
+    """On each backend a page is executed when its code or a file that it reads is another, and only then."""
+    page = tiny.page("page", IMPORT, BACKEND, SUM)
+    tiny.page("neighbour", IMPORT, BACKEND, SUM)
+    tiny.page("reader", IMPORT, BACKEND, cell("print(open('data.txt').read())"), extra="files: [data.txt]")
+    data = tiny.docs / "data.txt"
+    data.write_text("one")
+    for backend in ("numpy", "jax"):
+        assert executed(tiny.execute(backend)) == (3, ["neighbour", "page", "reader"])
+    assert tiny.build("numpy", "jax").returncode == 0
+
+    page.write_text(page.read_text() + "\nSome prose.\n")
+    for backend in ("numpy", "jax"):
+        assert executed(tiny.execute(backend))[0] == 0
+    assert tiny.build("numpy", "jax").returncode == 0
+    assert "Some prose." in tiny.html("page").text
+
+    page.write_text(page.read_text().replace("2.0", "3.0"))
+    data.write_text("two")
+    stale = tiny.build("numpy", "jax")
+    assert stale.returncode == 1
+    assert [tiny.status(name) for name in ("page", "reader", "neighbour")] == ["stale", "stale", "ok"]
+    for backend in ("numpy", "jax"):
+        assert executed(tiny.execute(backend)) == (2, ["page", "reader"])
+    assert tiny.build("numpy", "jax").returncode == 0
+    assert "4.0" in tiny.html("page").text and "two" in tiny.html("reader").text
+
+
+@pytest.mark.takes(30)
+def test_a_changed_pin_executes_one_backend(tiny: TinySite, tmp_path: Path) -> None:
+    tiny.page("page", IMPORT, BACKEND, SUM)
+    for backend in ("numpy", "jax"):
+        assert executed(tiny.execute(backend))[0] == 1
+    pins = (ROOT / "constraints" / "numpy.txt").read_text()
+    changed = re.sub(r"^wcwidth==.*$", "wcwidth==0.2.13", pins, flags=re.MULTILINE)
+    assert changed != pins
+    (tmp_path / "pins.txt").write_text(changed)
+    python = make_environment(tmp_path / "env", "-r", str(tmp_path / "pins.txt"))
+    assert executed(tiny.execute("numpy", python=python))[0] == 1
+    assert executed(tiny.execute("numpy", python=python))[0] == 0
+    assert executed(tiny.execute("jax"))[0] == 0
+
+
+SLOW = cell("import time\nfor i in range(30):\n    print(i)\n    time.sleep(0.1)")
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command and wait until it has a page in flight and one behind it."""
+    env = {**os.environ, "PYTHONPATH": str(EXTENSION)}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if "1/3]" in line:
+            break
+    time.sleep(1)
+    return process
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    """Nothing that the build started is left after a few seconds."""
+    assert len(processes) >= 2, "the build had no page running when it was stopped"
+    _, alive = psutil.wait_procs(processes, timeout=15)
+    assert not alive
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> TinySite:
+    """A site of three slow pages whose execution nobody stopped."""
+    tiny = TinySite(tmp_path_factory.mktemp("undisturbed"))
+    for name in ("a", "b", "c"):
+        tiny.page(name, IMPORT, BACKEND, SUM, SLOW)
+    assert executed(tiny.execute())[0] == 3
+    return tiny
+
+
+@pytest.mark.takes(30)
+@pytest.mark.xdist_group("stopped")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_build_that_is_stopped(tiny: TinySite, undisturbed: TinySite, number: signal.Signals) -> None:
+    shutil.copytree(undisturbed.docs, tiny.docs)
+    process = start(tiny.command("numpy", "--jobs", "1"))
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    assert process.wait(timeout=15) != 0
+    assert_gone(started)
+    assert len(tiny.results()) == 1
+
+    assert executed(tiny.execute()) == (2, ["b", "c"])
+    assert tiny.results() == undisturbed.results()
+    assert tiny.build().returncode == 0
+
+
+@pytest.mark.xdist_group("stopped")
+def test_a_killed_nox_leaves_nothing_running(tiny: TinySite, undisturbed: TinySite) -> None:
+    """The process above the executor dies, as when the terminal is closed or the machine runs out of memory."""
+    shutil.copytree(undisturbed.docs, tiny.docs)
+    shell = f"{subprocess.list2cmdline(tiny.command('numpy', '--jobs', '1'))} & wait"
+    process = start(["bash", "-c", shell])
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    assert_gone(started)
+
+
+def test_two_forced_runs_give_the_same(tiny: TinySite) -> None:
+    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    mixed = "import sys\nfor i in range(50):\n    print(i)\n    print(i, file=sys.stderr)"
+    tiny.page("page", IMPORT, BACKEND, SUM, cell(draw), cell(mixed), cell("{'a', 'b', 'c'}"))
+    assert tiny.execute("numpy").returncode == 0
+    first = tiny.results()
+    assert len(first) == 1
+    assert executed(tiny.execute("numpy", "--force"))[0] == 1
+    assert tiny.results() == first
