@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+
 from support.browser import chromium
 from support.lighthouse import serve
 from support.places import SITE
@@ -31,21 +32,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if getattr(report, "when", "") == "call":
             for line in (value for name, value in report.user_properties if name == "said"):
                 terminalreporter.write_line(str(line))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end what was sampled, by what rule: tests record it as the property ``sampled``."""
-    told = [
-        words
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        for name, words in getattr(report, "user_properties", ())
-        if name == "sampled" and report.when == "call"
-    ]
-    if told:
-        terminalreporter.section("sampled (nox -s prove does all of it)")
-        for words in told:
-            terminalreporter.line(words)
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,10 @@ import growth  # noqa: E402
 import preview  # noqa: E402
 import report  # noqa: E402
 import stock  # noqa: E402
-from mithril_docs.backends import BACKENDS  # noqa: E402
 from ours import Run, Site, isolated  # noqa: E402
 from report import Rows, compare, ratio  # noqa: E402
+
+from mithril_docs.backends import BACKENDS  # noqa: E402
 from support import lighthouse  # noqa: E402
 from support.places import python_of  # noqa: E402
 

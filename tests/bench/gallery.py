@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from ours import Run, Site, isolated
+from report import Rows, ratio
+
 from mithril_docs.build.downloads import notebook, script
 from mithril_docs.build.records import collect
 from mithril_docs.store import Store
-from ours import Run, Site, isolated
-from report import Rows, ratio
 from support.places import ROOT, python_of
 
 CONF = f"""\

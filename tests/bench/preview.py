@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import nbformat
-from mithril_docs.page import Page
 from ours import Run, Site, isolated
 from playwright.sync_api import Error
 from report import Rows, ratio
 from stock import CONF, Stock
+
+from mithril_docs.page import Page
 from support.browser import chromium
 from support.places import python_of
 

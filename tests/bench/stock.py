@@ -9,11 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
+from nbformat import v4, writes
+from ours import Run, Site, isolated
+
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment
 from mithril_docs.page import Page
-from nbformat import v4, writes
-from ours import Run, Site, isolated
 from support.places import python_of
 
 CONF = """\

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mithril_docs.backends import BACKENDS as ROWS
 from mithril_docs.page import Page, find_pages
-from support.home import Home, PROVE, homes, install_words, is_another_kind, shell_variables
+from support.home import PROVE, Home, homes, install_words, is_another_kind, shell_variables
 from support.places import BACKENDS, ROOT, SHELL, python_of, run
 
 #: Modules that only one environment may hold.

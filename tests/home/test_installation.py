@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from mithril_docs.blocks import Entry, entries
 from mithril_docs.errors.catalogue import Message, read_messages
 from mithril_docs.page import read_page

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mithril_docs.page import find_pages
 from playwright.sync_api import Browser
+
+from mithril_docs.page import find_pages
 from support.places import BACKENDS, ROOT, python_of, run
 from support.tiny import TinySite
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urljoin
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from support.browser import DESK, PHONE
 from support.lighthouse import serve
 from support.places import BACKENDS

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, Page
+
 from mithril_docs.backends import mithril_folder
 from mithril_docs.build.records import collect
 from mithril_docs.errors import catalogue
 from mithril_docs.reference import package
 from mithril_docs.store import Store
-from playwright.sync_api import Browser, Page
 from support.places import BACKENDS, ROOT, STORE
 
 pytestmark = pytest.mark.xdist_group("error box")

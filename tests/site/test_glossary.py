@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from bs4 import BeautifulSoup
+
 from mithril_docs.site.glossary import terms
 from support.places import ROOT
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Browser
+
 from mithril_docs.backends import mithril_folder
 from mithril_docs.reference import package
-from playwright.sync_api import Browser
 from support.places import BACKENDS, EXTENSION, ROOT, STORE
 
 

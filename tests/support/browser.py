@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
 from support.lighthouse import CHROME_FLAGS
 
 PHONE = {"width": 390, "height": 844}

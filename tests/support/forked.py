@@ -1,7 +1,8 @@
 """Runs scripts beside a framework, each in a process forked when what they all import has been imported.
 
-It is told ``{"modules": …, "startup": …, "folders": …}`` in JSON, runs the ``page.py`` of each folder in that folder, and
-tells their exit statuses. What they print is in ``stdout`` and ``stderr`` beside them. The standard library is all it has.
+It is told ``{"modules": …, "startup": …, "folders": …}`` in JSON, runs the ``page.py`` of each folder in that
+folder, and tells their exit statuses. What they print is in ``stdout`` and ``stderr`` beside them. The standard
+library is all it has.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _run(folder: str, startup: str) -> int:
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         # Processes that a script starts write there too, so each appends.
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
-        setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))  # noqa: PTH123, SIM115
+        setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))  # noqa: SIM115
     sys.path.insert(0, folder)
     sys.argv = ["page.py"]
     try:

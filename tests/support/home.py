@@ -18,13 +18,14 @@ import lxml.html
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+
 from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.build.compare import apart, other_outputs
 from mithril_docs.build.downloads import NO_FILE, download_path
 from mithril_docs.execute.environment import SET
 from mithril_docs.page import Page
-from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 from support.places import clean
 from support.tiny import make_environment
 

@@ -1,8 +1,8 @@
-"""One visit to every page of a built site in a browser: is it sound, is it accessible, and what kinds of element has it.
+"""One visit to every page of a built site in a browser: is it sound and accessible, which kinds of element has it.
 
-The visit looks at a page with what is cheap. A full pass of axe-core, in every view, in both sizes and both themes, takes
-many times as long, and is made on a smallest set of pages that has every kind of element of the site; the set is
-computed from the visits, so that it forgets none.
+The visit looks at a page with what is cheap. A full pass of axe-core, in every view, in both sizes and both themes,
+takes many times as long, and is made on a smallest set of pages that has every kind of element of the site; the set
+is computed from the visits, so that it forgets none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page
+
 from support.browser import DESK, PHONE, chromium
 
 #: What one page may transfer, pictures aside.
@@ -53,8 +54,8 @@ _SOUND = r"""async () => {
     if (/^<Figure size/.test(pre.textContent)) found.push(`a picture is missing: ${pre.textContent}`);
   return found;
 }"""
-#: The kinds of the page's elements: tag, role, the names of the attributes that mean something to axe, the tag above, and
-#: the color of the text on its ground. Elements that are not shown have none.
+#: The kinds of the page's elements: tag, role, the names of the attributes that mean something to axe, the tag above,
+#: and the color of the text on its ground. Elements that are not shown have none.
 _KINDS = """() => {
   const ground = (e) => {
     for (; e; e = e.parentElement) {
@@ -169,7 +170,7 @@ def full_pass(browser: Browser, address: str, name: str) -> list[str]:
 
 
 def smallest_cover(visits: dict[str, Visit]) -> list[str]:
-    """Pages that have every kind, few and short: the one with the most that is missing for its length, again and again."""
+    """Pages that have every kind, few and short: the one with the most missing for its length, again and again."""
     left = set().union(*(found.kinds for found in visits.values()))
     chosen = []
     while left:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 from sphinx.cmd.build import build_main
+
 from support.places import ROOT, STORE, python_of, run
 
 FRONT = """\

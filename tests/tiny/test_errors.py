@@ -7,6 +7,7 @@ import json
 import subprocess
 
 import pytest
+
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 pytestmark = pytest.mark.xdist_group("errors")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.places import BACKENDS, ROOT, python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bs4 import BeautifulSoup
+
 from support.tiny import BACKEND, IMPORT, TinySite
 
 pytestmark = pytest.mark.xdist_group("glossary")

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from mithril_docs.results import Result
 from mithril_docs.store import Store
 from support.tiny import BACKEND, IMPORT, TinySite, cell

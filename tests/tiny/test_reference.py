@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from sphinx.util.inventory import InventoryFile
+
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 pytestmark = pytest.mark.takes(20)

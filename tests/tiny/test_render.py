@@ -10,6 +10,7 @@ import json
 import nbformat
 import pytest
 from bs4 import Tag
+
 from support.places import python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from support.places import EXTENSION, ROOT
 from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
 

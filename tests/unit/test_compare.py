@@ -6,6 +6,7 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+
 from mithril_docs.build.compare import apart, first_apart, other_outputs
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+
 from mithril_docs.errors.raises import places
 from mithril_docs.page import Page, find_pages
 from mithril_docs.reference import package

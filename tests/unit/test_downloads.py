@@ -6,6 +6,7 @@ import ast
 
 import jupytext
 import pytest
+
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build.downloads import NO_FILE, notebook, script
 from mithril_docs.build.notebook import Node

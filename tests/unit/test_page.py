@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mithril_docs import page as reading
 from mithril_docs.backends import BACKENDS
 from mithril_docs.page import Page, find_pages, read_page

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import mithril_docs
 import pytest
+
+import mithril_docs
 from mithril_docs import site, store
 from mithril_docs.models.cards import Card, model_key
 from mithril_docs.page import read_page
