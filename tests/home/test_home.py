@@ -13,6 +13,7 @@ from mithril_docs.backends import BACKENDS as ROWS
 from mithril_docs.page import Page, find_pages
 from support.home import PROVE, Home, homes, install_words, is_another_kind, shell_variables
 from support.places import BACKENDS, ROOT, SHELL, python_of, run
+from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 #: Modules that only one environment may hold.
 FRAMEWORKS = {"torch": "torch", "jax": "jax", "mlx": "mlx"}
@@ -54,6 +55,46 @@ def test_pages_give_at_home_what_they_show(
         record_property("said", said(ROWS[backend].title, installer, taken, scripts))
         failures = [*home.take_notebooks(taken, site, record), *home.take_scripts(scripts, site)]
     assert not failures, "\n".join(failures)
+
+
+PICTURE = """\
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(figsize=(2, 1))
+axes.plot([0, {0}])
+plt.show()"""
+RAISES = ":raises: {all: {ValueError: no number}}"
+
+
+@pytest.mark.takes(20)
+def test_what_differs_at_home_is_told(tiny: TinySite) -> None:
+    """Of two pages, one gives the same in a second run, and one gives something else in every cell."""
+    tiny.page(
+        "same", IMPORT, BACKEND, cell("print(open('data.txt').read())"), cell(PICTURE.format(1)),
+        cell("print('before')\nraise ValueError('no number')", RAISES), cell("print(hash('a'))", ":tags: [timing]"),
+        cell("import asyncio\n\nasync def three():\n    return 3\n\nx = 3.0\nprint(x)", ":parity: {x: 1.0e-9}"),
+        extra="files: [data.txt]",
+    )  # fmt: skip
+    (tiny.docs / "data.txt").write_text("one line\nand another")
+    tiny.page(
+        "other", IMPORT, BACKEND, cell("print(hash('a'))"), cell(PICTURE.format("hash('b')")),
+        cell("from IPython.display import HTML\n\nHTML(f'<b>{hash(str(7))}</b>')"),
+        cell("print('before')\nraise ValueError(f'no number {hash(str(8))}')", RAISES),
+        cell("x = hash('c') / 2**64", ":parity: {x: 1.0e-9}"),
+        cell("import sys\n\nassert sys.flags.hash_randomization == 0"), cell("print('Nobody comes here.')"),
+    )  # fmt: skip
+    assert tiny.execute().returncode == 0
+    built = tiny.build()
+    assert built.returncode == 0, built.stderr
+    pages = [page for page in find_pages(tiny.docs) if page.runs]
+    with tempfile.TemporaryDirectory(prefix="home-") as folder:
+        home = Home(ROWS["numpy"], Path(folder))
+        (home.folder / ".venv").symlink_to(python_of("numpy").parent.parent)
+        cells = [line.partition(": ")[0] for line in home.take_notebooks(pages, tiny.out, tiny.record())]
+        assert cells == [f"other on NumPy, cell {number}" for number in (7, 3, 4, 5, 6, 8)]
+        assert all(is_another_kind(page, "numpy", tiny.out) for page in pages)
+        scripts = list(home.take_scripts(pages, tiny.out))
+        assert len(scripts) == 1 and scripts[0].startswith("other on NumPy, as a script: ended with 1: AssertionError")
 
 
 def ran_on(record: dict, page: Page) -> list[str]:
