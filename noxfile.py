@@ -171,9 +171,10 @@ def linkcheck(session: nox.Session) -> None:
     )
 
 
-@nox.session(requires=["site"])
+@nox.session
 def bench(session: nox.Session) -> None:
-    """The build against stock myst-nb, and the site against the stock theme in Lighthouse, in one run."""
+    """The build against stock myst-nb and sphinx-gallery, and the site in Lighthouse, in one run (-- --parts growth)."""
+    environments(session)
     install(session, "bench")
     session.run("python", "tests/bench/bench.py", *session.posargs)
 

@@ -259,6 +259,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mithril-bench-", ignore_cleanup_errors=True) as folder:
         only = set(options.only) if options.only else None
         bench = Bench(Path(folder).resolve(), options.backends, only, options.runs)
+        if unknown := sorted((only or set()) - {page.name for page in bench.pages}):
+            parser.error(f"no page {', '.join(unknown)}, or one that stock cannot build")
         found["pages"] = sum(page.runs for page in bench.pages)
         print(", ".join(f"{name} {value}" for name, value in found.items()), flush=True)
         for part in parts:

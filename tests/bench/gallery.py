@@ -148,7 +148,7 @@ def as_gallery(page: str, text: str) -> str:
 
 def build_gallery(run: Run, python: Path, folder: Path, cache: Path) -> tuple[float, float]:
     """The seconds until all scripts are executed, and of the whole build."""
-    options = ["--quiet", "-j", "auto", "-d", str(folder / "doctrees")]
+    options = ["--quiet", "--no-color", "-j", "auto", "-d", str(folder / "doctrees")]
     command = [str(python), "-m", "sphinx", *options, str(folder / "docs"), str(folder / "out")]
     start = time.time()
     seconds = run(f"sphinx-gallery, {folder.name}", command, isolated("numpy", cache), cwd=folder).seconds

@@ -31,22 +31,19 @@ START, LIMIT = 1800, 120
 PAUSE = 1
 
 
-def measure(run: Run, site: Site, stock: Stock, stock_cold: Path | None) -> tuple[Rows, str]:
+def measure(run: Run, site: Site, stock: Stock, stock_cold: Path) -> tuple[Rows, str]:
     """Medians of edits of a page's prose and of its `backend` cell, where NumPy's pages were built before.
 
-    ``stock_cold`` is stock's project of NumPy after its cold build, None where stock is not measured.
+    ``stock_cold`` is stock's project of NumPy after its cold build.
     """
     page = site.usual_page(["numpy"])
     seen = Site.copy(run, "preview", {page.name for page in site.pages})
     shutil.copytree(site.store() / "numpy", seen.store() / "numpy")
-    sides = {"ours": _ours(run, seen, page)}
-    if stock_cold:
-        sides["stock"] = _stock(run, stock, stock_cold, page)
+    ours, theirs = _ours(run, seen, page), _stock(run, stock, stock_cold, page)
     rows: Rows = {}
-    for kind in ("prose", "cell"):
-        medians = {side: statistics.median(found[kind]) for side, found in sides.items()}
-        rows[kind] = ratio(medians["ours"], medians["stock"]) if stock_cold else medians
-        rows[kind] |= {"our lowest": min(sides["ours"][kind]), "our highest": max(sides["ours"][kind])}
+    for kind, took in ours.items():
+        rows[kind] = ratio(statistics.median(took), statistics.median(theirs[kind]))
+        rows[kind] |= {"our lowest": min(took), "our highest": max(took)}
     result = seen.result(page.name, "numpy")
     cells = f"{result.seconds:.2f} s" if result else "no time"
     return rows, f"{page.name}, whose cells take {cells}; median of {EDITS} edits each, in seconds"

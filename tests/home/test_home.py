@@ -68,11 +68,11 @@ RAISES = ":raises: {all: {ValueError: no number}}"
 
 @pytest.mark.takes(20)
 def test_what_differs_at_home_is_told(tiny: TinySite) -> None:
-    """Of two pages, one gives the same in a second run, and one gives something else in every cell."""
+    """Of three pages one gives the same in a second run, one gives something else in every cell, and one ends early."""
     tiny.page(
         "same", IMPORT, BACKEND, cell("print(open('data.txt').read())"), cell(PICTURE.format(1)),
         cell("print('before')\nraise ValueError('no number')", RAISES), cell("print(hash('a'))", ":tags: [timing]"),
-        cell("import asyncio\n\nasync def three():\n    return 3\n\nx = 3.0\nprint(x)", ":parity: {x: 1.0e-9}"),
+        cell("x = 3.0\nprint(x)", ":parity: {x: 1.0e-9}"),
         extra="files: [data.txt]",
     )  # fmt: skip
     (tiny.docs / "data.txt").write_text("one line\nand another")
@@ -81,6 +81,9 @@ def test_what_differs_at_home_is_told(tiny: TinySite) -> None:
         cell("from IPython.display import HTML\n\nHTML(f'<b>{hash(str(7))}</b>')"),
         cell("print('before')\nraise ValueError(f'no number {hash(str(8))}')", RAISES),
         cell("x = hash('c') / 2**64", ":parity: {x: 1.0e-9}"),
+    )  # fmt: skip
+    tiny.page(
+        "ends", IMPORT, BACKEND, cell("raise ValueError('no number')", RAISES),
         cell("import sys\n\nassert sys.flags.hash_randomization == 0"), cell("print('Nobody comes here.')"),
     )  # fmt: skip
     assert tiny.execute().returncode == 0
@@ -91,10 +94,12 @@ def test_what_differs_at_home_is_told(tiny: TinySite) -> None:
         home = Home(ROWS["numpy"], Path(folder))
         (home.folder / ".venv").symlink_to(python_of("numpy").parent.parent)
         cells = [line.partition(": ")[0] for line in home.take_notebooks(pages, tiny.out, tiny.record())]
-        assert cells == [f"other on NumPy, cell {number}" for number in (7, 3, 4, 5, 6, 8)]
+        other = [f"other on NumPy, cell {number}" for number in (7, 3, 4, 5, 6)]
+        assert cells == ["ends on NumPy, cell 4", *other]
         assert all(is_another_kind(page, "numpy", tiny.out) for page in pages)
-        scripts = list(home.take_scripts(pages, tiny.out))
-        assert len(scripts) == 1 and scripts[0].startswith("other on NumPy, as a script: ended with 1: AssertionError")
+        ended, differs = home.take_scripts(pages, tiny.out)
+    assert ended == "ends on NumPy, as a script: ended with 1: AssertionError"
+    assert differs.startswith("other on NumPy, as a script: does not print ")
 
 
 def ran_on(record: dict, page: Page) -> list[str]:

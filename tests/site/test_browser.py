@@ -342,3 +342,30 @@ def test_search_finds_a_page(visit: Open) -> None:
     result.click()
     page.wait_for_url("**/hello_world.html*")
     assert page.get_by_role("heading", level=1).inner_text().startswith("Hello World")
+
+
+# The sidebar.
+
+
+@pytest.mark.parametrize("name", ["concepts/shapes", "reference/models/losses", "reference/errors/shapes", "index"])
+def test_the_sidebar_shows_the_section_that_one_is_in(name: str, visit: Open) -> None:
+    page = visit(f"{name}.html")
+    sidebar = page.locator(".bd-sidebar-primary nav[aria-label=Main]")
+    opened = sidebar.locator("details[open]")
+    assert opened.count() == (name != "index")
+    assert sidebar.locator("a:visible").count() <= 22
+    if name != "index":
+        current = sidebar.locator("a[aria-current=page]")
+        expect(current).to_be_visible()
+        expect(current).to_be_in_viewport()
+        assert urljoin(page.url, current.get_attribute("href")) == page.url
+
+
+def test_a_section_of_the_sidebar_opens_by_keyboard(visit: Open) -> None:
+    page = visit("concepts/shapes.html")
+    section = page.locator(".mb-section", has_text="Tutorials").last
+    link = section.locator("a").first
+    expect(link).to_be_hidden()
+    section.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(link).to_be_visible()

@@ -7,6 +7,7 @@ library is all it has.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -31,10 +32,13 @@ def main() -> None:
         if (child := os.fork()) == 0:
             os._exit(_run(folder, told["startup"]))
         statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        with contextlib.suppress(ProcessLookupError):  # processes that it started and left
+            os.killpg(child, signal.SIGKILL)
     print(json.dumps(statuses))
 
 
 def _run(folder: str, startup: str) -> int:
+    os.setsid()
     signal.alarm(LIMIT)
     os.chdir(folder)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,10 +123,10 @@ class Home:
                 for number, words in self._run(kernel, page, path, record["pages"][page.name]["parity"]):
                     yield f"{page.name} on {self.backend.title}, cell {number}: {words}"
                 waiting.remove(kernel)
-                kernel.shutdown_kernel(now=True)
+                _end(kernel)
         finally:
             for kernel in waiting:
-                kernel.shutdown_kernel(now=True)
+                _end(kernel)
 
     def _describe_kernel(self) -> None:
         """The kernel of a notebook: IPython as it comes, but that pictures are as sharp as those of the site."""
@@ -266,6 +268,15 @@ def _printed(cell: nbformat.NotebookNode) -> str:
         elif output.output_type == "error":
             text += f"{output.ename}: {output.evalue}\n"
     return text
+
+
+def _end(manager: KernelManager) -> None:
+    """End a kernel and the processes that its page started and left, which shutting down does not."""
+    group = getattr(manager.provisioner, "pgid", None)
+    manager.shutdown_kernel(now=True)
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def _values(channels: Any, names: list[str]) -> dict[str, Any]:

