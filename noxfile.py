@@ -30,10 +30,8 @@ def install(session: nox.Session, group: str) -> None:
 
 def build(session: nox.Session, backends: list[str], out: str, *options: str) -> None:
     """Render what the store holds for some backends. Sphinx executes nothing, and every warning fails the build."""
-    chosen = f"mithril_backends={','.join(backends)}"
-    strict = ["--quiet", "--nitpicky", "--fail-on-warning", "--jobs", "auto"]
-    doctrees = f"build/doctrees/{out}"
-    session.run("sphinx-build", *strict, "-c", ".", "-d", doctrees, "-D", chosen, *options, "docs", f"build/{out}")
+    places = ["--out", f"build/{out}", "--doctrees", f"build/doctrees/{out}"]
+    session.run("python", "-m", "mithril_docs", "render", *backends, *places, *options)
 
 
 @nox.session
@@ -173,7 +171,7 @@ def linkcheck(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The build against stock myst-nb and sphinx-gallery, and the site in Lighthouse, in one run (-- --parts growth)."""
+    """The build against stock myst-nb and sphinx-gallery, and the site in Lighthouse (-- --parts growth: a part)."""
     environments(session)
     install(session, "bench")
     session.run("python", "tests/bench/bench.py", *session.posargs)

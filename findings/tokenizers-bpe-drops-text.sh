@@ -3,7 +3,7 @@
 # A BPE tokenizer trained without an unk_token drops what it has not seen: no token, no error, and the ids decode to a text
 # without it. ByteLevel does not help: BpeTrainer's alphabet is what the training text holds unless initial_alphabet is given,
 # so a byte that did not occur there is dropped as well.
-# Expected: an error (Unigram and WordPiece raise one without an unknown token), and every byte known to a byte-level tokenizer.
+# Expected: an error (Unigram raises one without an unknown token), and every byte known to a byte-level tokenizer.
 # Seen: "hello 42 world" -> ByteLevel "hello  world"; with initial_alphabet "hello 42 world"; Unigram raises.
 set -euo pipefail
 dir=$(mktemp -d)

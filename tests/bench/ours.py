@@ -133,10 +133,10 @@ class Site:
 
     def render(self, *backends: str) -> Done:
         """Build the site with the options of the noxfile."""
-        options = ["--quiet", "--nitpicky", "--fail-on-warning", "--jobs", "auto", "-c", ".", "-d", "doctrees"]
-        chosen = ["-D", f"mithril_backends={','.join(backends)}", "-D", f"mithril_store={self.store()}"]
-        chosen += ["-D", "suppress_warnings=myst.xref_missing"]  # links to the pages that are left out
-        command = [sys.executable, "-m", "sphinx", *options, *chosen, "docs", "site"]
+        places = ["--store", str(self.store()), "--out", "site", "--doctrees", "doctrees"]
+        # Links to the pages that are left out.
+        options = ["--sphinx=-Dsuppress_warnings=myst.xref_missing"]
+        command = [sys.executable, "-m", "mithril_docs", "render", *backends, *places, *options]
         return self.run(f"ours, {self.folder.name}, HTML", command, self.variables, cwd=self.folder)
 
     def result(self, page: str, backend: str, store: str = "store") -> Result | None:

@@ -19,6 +19,8 @@ from support.places import ROOT, SHELL, python_of
 PAGE = ROOT / "docs" / "getting_started" / "installation_troubleshooting.md"
 SECTIONS = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 FAILURES = list(entries(read_page(PAGE, ROOT / "docs"), "error"))
+#: Seconds, where they are many: jit compiles a program, and JAX is large.
+TAKES = {"no-compiler": 40, "jax-too-new": 20, "framework-missing": 20}
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 
@@ -46,8 +48,13 @@ def test_it_tells_which_backends_are_there(shell: Shell) -> None:
     assert missing == ["torch", "jax", "mlx"]
 
 
-@pytest.mark.takes(15)
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.argument)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(failure, id=failure.argument, marks=pytest.mark.takes(TAKES.get(failure.argument, 12)))
+        for failure in FAILURES
+    ],
+)
 def test_failure(failure: Entry, shell: Shell, tmp_path: Path) -> None:
     section = next(text for text in SECTIONS if text.startswith(f"{failure.title}\n"))
     provoke, *mend = SHELL.findall(section)

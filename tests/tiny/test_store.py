@@ -76,10 +76,18 @@ def test_a_changed_pin_executes_one_backend(tiny: TinySite, tmp_path: Path) -> N
 SLOW = cell("import time\nfor i in range(30):\n    print(i)\n    time.sleep(0.1)")
 
 
+def _hear_interrupts() -> None:
+    """As from a terminal: what runs in the background of a shell is told to pass over them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(command: list[str]) -> subprocess.Popen[str]:
     """Start a command and wait until it has a page in flight and one behind it."""
     env = {**os.environ, "PYTHONPATH": str(EXTENSION)}
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=_hear_interrupts,
+    )  # fmt: skip
     assert process.stdout
     for line in process.stdout:
         if "1/3]" in line:

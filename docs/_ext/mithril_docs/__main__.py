@@ -3,15 +3,14 @@
 import importlib
 import sys
 
-#: Each command and the module whose ``main`` it is.
-COMMANDS = {"execute": "execute.pages", "models": "models.run", "lab": "commands.lab", "serve": "commands.serve"}
-
 
 def main() -> int:
-    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        print(f"usage: python -m mithril_docs {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
+    # Not imported by name: what runs beside a framework depends on no command.
+    commands: dict[str, str] = importlib.import_module("mithril_docs.commands").COMMANDS
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        print(f"usage: python -m mithril_docs {{{','.join(commands)}}} ...", file=sys.stderr)
         return 2
-    module = importlib.import_module(f"mithril_docs.{COMMANDS[sys.argv[1]]}")
+    module = importlib.import_module(f"mithril_docs.{commands[sys.argv[1]]}")
     return module.main(sys.argv[2:])
 
 

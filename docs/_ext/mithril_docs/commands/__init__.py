@@ -1,1 +1,10 @@
-"""What nox calls beside the straight line: servers for writers, and checks of a whole build."""
+"""What nox calls beside the straight line: the render as a whole, and servers for writers."""
+
+#: Each command and the module whose ``main`` it is.
+COMMANDS = {
+    "execute": "execute.pages",
+    "models": "models.run",
+    "render": "commands.render",
+    "lab": "commands.lab",
+    "serve": "commands.serve",
+}
