@@ -23,7 +23,7 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 
-from mithril_docs.backends import BACKENDS, Backend
+from mithril_docs.backends import Backend
 from mithril_docs.build.compare import apart, other_outputs
 from mithril_docs.build.downloads import NO_FILE, download_path
 from mithril_docs.execute.environment import SET
@@ -291,8 +291,3 @@ def _values(channels: Any, names: list[str]) -> dict[str, Any]:
     answer = channels.execute("", silent=True, user_expressions=asked, reply=True, timeout=60)
     told = answer["content"]["user_expressions"]
     return {name: json.loads(ast.literal_eval(told[name]["data"]["text/plain"])) for name in names}
-
-
-def title_of(backend: str) -> str:
-    """What readers see of a backend's name."""
-    return BACKENDS[backend].title

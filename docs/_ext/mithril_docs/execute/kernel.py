@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -109,9 +108,8 @@ class Kernel:
             self._pipe.send_bytes(json.dumps(request).encode())
         except OSError:
             raise self._death() from None
-        end = time.monotonic() + timeout
         # A page may hand the pipe on to processes of its own, so its end is no sign of death.
-        ready = wait([self._pipe, self._process.sentinel], max(0, end - time.monotonic()))
+        ready = wait([self._pipe, self._process.sentinel], timeout)
         if self._pipe in ready:
             with contextlib.suppress(EOFError, OSError):
                 return json.loads(self._pipe.recv_bytes())

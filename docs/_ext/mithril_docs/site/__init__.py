@@ -21,7 +21,7 @@ from mithril_docs.site import (
     theme,
     verification,
 )
-from mithril_docs.store import code_digest
+from mithril_docs.store import code_digest, digest_of
 
 #: All rooms whose code shapes what Sphinx renders.
 _ROOMS = ("models", "build", "site", "reference", "errors")
@@ -33,16 +33,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (*parts, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
-    tables = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.parent.glob("*/*.toml")))
-    code = f"{code_digest(*_ROOMS)}{hash_of(tables)}"
-    return {"version": "1", "env_version": int(hash_of(code.encode())[:8], 16), **PARALLEL}
-
-
-def hash_of(content: bytes) -> str:
-    """A digest of bytes."""
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
+    tables = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.parent.glob("*/*.toml"))]
+    version = int(digest_of(code_digest(*_ROOMS), tables)[:8], 16)
+    return {"version": "1", "env_version": version, **PARALLEL}
 
 
 #: Every part of this package may be read and written in several processes.

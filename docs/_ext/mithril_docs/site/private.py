@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
@@ -50,14 +49,12 @@ def _keep_formatters(app: Sphinx) -> None:
 
 def merged_cells(document: nodes.document) -> list[tuple[nodes.container, dict[str, Any]]]:
     """The containers that myst-nb makes of code cells, each with what we wrote into its cell's metadata."""
-    return list(_merged_cells(document))
-
-
-def _merged_cells(document: nodes.document) -> Iterator[tuple[nodes.container, dict[str, Any]]]:
+    found: list[tuple[nodes.container, dict[str, Any]]] = []
     for node in document.findall(nodes.container):
         metadata: dict[str, Any] = node.get("cell_metadata") or {}
         if mark := metadata.get("mithril"):
-            yield node, mark
+            found.append((node, mark))
+    return found
 
 
 def mathml(code: str, *, as_block: bool) -> str:
