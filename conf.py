@@ -44,6 +44,7 @@ templates_path = ["docs/_templates"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+    "disable_search": True,  # the theme's: this site has its own
     "use_download_button": False,
     "use_fullscreen_button": False,
     "back_to_top_button": False,

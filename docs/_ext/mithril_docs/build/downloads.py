@@ -118,7 +118,7 @@ def plain_markdown(source: str, backend: str, line: str) -> str:
         elif opening:
             fence, name, argument = opening.groups()
             keep = name != "backends" or backend in argument.split()
-            kind = "drop" if name in ("toctree", "verification") or not keep else "quote" if keep and name not in (
+            kind = "drop" if name in ("toctree", "verification", "index") or not keep else "quote" if keep and name not in (
                 "backends", "install") else "plain"  # fmt: skip
             fences.append((fence, kind))
             if name == "install":

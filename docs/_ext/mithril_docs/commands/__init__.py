@@ -4,6 +4,7 @@
 COMMANDS = {
     "execute": "execute.pages",
     "models": "models.run",
+    "npm": "commands.npm",
     "render": "commands.render",
     "lab": "commands.lab",
     "serve": "commands.serve",

@@ -16,6 +16,7 @@ from mithril_docs.site import (
     panes,
     passages,
     private,
+    search,
     state,
     takeaways,
     theme,
@@ -29,7 +30,20 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
-    parts = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
+    parts = (
+        private,
+        memory,
+        state,
+        pages,
+        panes,
+        passages,
+        glossary,
+        coverage,
+        navigation,
+        verification,
+        takeaways,
+        search,
+    )
     for part in (*parts, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
