@@ -118,8 +118,8 @@ def plain_markdown(source: str, backend: str, line: str) -> str:
         elif opening:
             fence, name, argument = opening.groups()
             keep = name != "backends" or backend in argument.split()
-            kind = "drop" if name in ("toctree", "verification", "index") or not keep else "quote" if keep and name not in (
-                "backends", "install") else "plain"  # fmt: skip
+            drop = not keep or name in ("toctree", "verification", "index")
+            kind = "drop" if drop else "plain" if name in ("backends", "install") else "quote"
             fences.append((fence, kind))
             if name == "install":
                 rows += ["```shell", line, "```"]

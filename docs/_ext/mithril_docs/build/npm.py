@@ -1,4 +1,4 @@
-"""Node, and the packages of npm that the site is made of: put there by nox, at the pins of ``constraints/package.json``."""
+"""Node, and the packages of npm that the site is made of, at the pins of ``constraints/package.json``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the search knows: the site in sections, each with its titles, its text and its code, as one script.
 
-A section is what a heading names, an object that autodoc describes, or a term of the glossary. The build reduces its text
-to the words in it, and ``search-rank.js`` gives these to MiniSearch when a reader first opens the search. What the
+A section is what a heading names, an object that autodoc describes, or a term of the glossary. The build reduces its
+text to the words in it, and ``search-rank.js`` gives these to MiniSearch when a reader first opens the search. What the
 browser reads are scripts, since a page that was opened from a disk may load no data.
 """
 
@@ -51,9 +51,24 @@ _SKIPPED = (
 #: Names that a program calls, reads from an object, or imports.
 _CODE_WORD = re.compile(r"(?<=\.)[A-Za-z_]\w+|[A-Za-z_]\w+(?=\()|(?<=import )[A-Za-z_]\w+")
 #: Names that stand in nearly every program.
-_COMMON = frozenset(
-    "print len range list dict zip set int float tuple str sorted isinstance super backend mithril".split()
-)
+_COMMON = {
+    "print",
+    "len",
+    "range",
+    "list",
+    "dict",
+    "zip",
+    "set",
+    "int",
+    "float",
+    "tuple",
+    "str",
+    "sorted",
+    "isinstance",
+    "super",
+    "backend",
+    "mithril",
+}
 
 
 @dataclasses.dataclass
@@ -104,7 +119,7 @@ def setup(app: Sphinx) -> None:
     app.add_env_collector(SectionsCollector)
     app.connect("builder-inited", _replace_sphinx_search)
     app.connect("builder-inited", _put_stemmer)
-    app.connect("html-collect-pages", lambda app: [("search", {}, "search.html")])
+    app.connect("html-collect-pages", lambda _: [("search", {}, "search.html")])
     app.connect("build-finished", _write)
     app.add_css_file("search.css")
     app.add_js_file("search.js", loading_method="defer")
@@ -238,8 +253,11 @@ def _put(path: Path, content: str) -> None:
 
 
 def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[str]]]:
-    """What the index holds: pages (address, title, section of the sidebar); sections (page, anchor, kind, titles under
-    the page's); and the texts of each section: what names it beside its titles, what it says, its index entries, its code."""
+    """What the index holds.
+
+    Pages: address, title, section of the sidebar. Sections: page, anchor, kind, titles under the page's. The texts of
+    each section: what names it beside its titles, what it says, its index entries, its code.
+    """
     env = app.env
     captions = {env.config.root_doc: ""} | {name: part.caption for part in sections(env) for name, _ in part.pages}
     pages, rows, texts = [], [], []
