@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mithril_docs.build import npm
+from mithril_docs.commands import render
 from mithril_docs.site.search import FILE, KINDS, TEXTS
 from support.tiny import TinySite
 
@@ -30,7 +30,7 @@ Water boils at a hundred degrees.
 
 Add `sea_salt`, says LayerNorm.
 
-```python
+```text
 from kitchen import Pot
 pot.heat_up(water)
 print(pot)
@@ -109,10 +109,11 @@ def test_sections_and_their_words(pasta: TinySite) -> None:
     assert "parmesan" in again["rice.html", "", ""][2]
 
 
-def test_a_missing_engine_is_one_clear_line(pasta: TinySite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_engine_is_one_clear_line(
+    pasta: TinySite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(npm, "FOLDER", npm.ROOT / "build" / "nowhere")
-    built = pasta.build()
-    assert built.returncode != 0
-    line = next(row for row in built.stderr.splitlines() if "search" in row)
-    assert "minisearch" in line and "nox -s site" in line
-    assert "Traceback" not in built.stderr
+    places = ["--root", str(npm.ROOT), "--docs", str(pasta.docs), "--store", str(pasta.store), "--out", str(pasta.out)]
+    assert render.main(["numpy", *places, "--doctrees", str(pasta.folder / "doctrees")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "minisearch" in line and "build/nowhere" in line and "nox -s site" in line

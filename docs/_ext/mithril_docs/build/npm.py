@@ -31,20 +31,17 @@ def installed(package: str) -> str:
     return json.loads(about.read_text("utf-8"))["version"] if about.is_file() else ""
 
 
-def file(package: str, path: str) -> Path:
-    """A file of a package.
+def check() -> None:
+    """Raise :class:`MissingPackageError` where a package is not installed, or in another version than the pinned."""
+    for package, wanted in pins().items():
+        if (found := installed(package)) != wanted:
+            there = f"is there in version {found}" if found else "is missing"
+            place = FOLDER.relative_to(ROOT)
+            raise MissingPackageError(f"{package} {wanted} {there} under {place}; nox -s site installs it")
 
-    Raises
-    ------
-    MissingPackageError
-        Where it is not installed, or in another version than the pinned.
-    """
-    wanted, found = pins()[package], installed(package)
-    if found != wanted:
-        there = f"is there in version {found}" if found else "is missing"
-        raise MissingPackageError(
-            f"{package} {wanted} {there} under {FOLDER.relative_to(ROOT)}: nox -s site installs it"
-        )
+
+def file(package: str, path: str) -> Path:
+    """A file of a package that is installed."""
     return FOLDER / "node_modules" / package / path
 
 

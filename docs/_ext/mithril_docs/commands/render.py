@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mithril_docs.backends import BACKENDS
+from mithril_docs.build import npm
 
 
 def main(argv: list[str]) -> int:
@@ -39,6 +40,11 @@ def main(argv: list[str]) -> int:
     if stamp.is_file() and json.loads(stamp.read_text()) == [before, _digest([], [options.out])]:
         print(f"nothing changed since {options.out} was rendered")
         return 0
+    try:
+        npm.check()
+    except npm.MissingPackageError as error:
+        print(f"the search of {options.out} cannot be made: {error}", file=sys.stderr)
+        return 1
     from sphinx.cmd.build import build_main
 
     stamp.unlink(missing_ok=True)

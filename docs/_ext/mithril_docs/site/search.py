@@ -118,7 +118,7 @@ class SectionsCollector(EnvironmentCollector):
 def setup(app: Sphinx) -> None:
     app.add_env_collector(SectionsCollector)
     app.connect("builder-inited", _replace_sphinx_search)
-    app.connect("builder-inited", _put_stemmer)
+    app.connect("builder-inited", _put_engine)
     app.connect("html-collect-pages", lambda _: [("search", {}, "search.html")])
     app.connect("build-finished", _write)
     app.add_css_file("search.css")
@@ -137,14 +137,20 @@ def _replace_sphinx_search(app: Sphinx) -> None:
         app.builder.search = False  # type: ignore[attr-defined]
 
 
-def _put_stemmer(app: Sphinx) -> None:
-    """Put Sphinx's own stemmer where the browser finds it."""
-    if app.builder.format == "html":
-        folder = Path(sphinx.search.__file__).parent / "minified-js"
-        parts = ((folder / f"{name}-stemmer.js").read_text("utf-8") for name in ("base", "english"))
-        path = Path(app.outdir, "_static", STEMMER)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put(path, "\n".join(parts))
+def _put_engine(app: Sphinx) -> None:
+    """Put the engine, and Sphinx's own stemmer, where the browser finds them; say so at once where there is none."""
+    if app.builder.format != "html":
+        return
+    try:
+        npm.check()
+    except npm.MissingPackageError as error:
+        raise ExtensionError(f"the search cannot be made: {error}") from None
+    folder = Path(sphinx.search.__file__).parent / "minified-js"
+    parts = ((folder / f"{name}-stemmer.js").read_text("utf-8") for name in ("base", "english"))
+    static = Path(app.outdir, "_static")
+    static.mkdir(parents=True, exist_ok=True)
+    _put(static / ENGINE, npm.file("minisearch", "dist/umd/index.js").read_text("utf-8"))
+    _put(static / STEMMER, "\n".join(parts))
 
 
 def entries(doctree: nodes.document, docname: str) -> list[Entry]:
@@ -223,16 +229,12 @@ def _flat(text: str) -> str:
 
 
 def _write(app: Sphinx, exception: Exception | None) -> None:
-    """Write the engine, what it indexes, and the text of each page for the snippets."""
+    """Write what the engine indexes, and the text of each page for the snippets."""
     if exception or app.builder.format != "html":
         return
     static = Path(app.outdir, "_static")
-    try:
-        _put(static / ENGINE, npm.file("minisearch", "dist/umd/index.js").read_text("utf-8"))
-        pages, rows, texts = _sections(app)
-        words = _indexed(texts, [static / STEMMER, static / WORDS])
-    except (npm.MissingPackageError, RuntimeError) as error:
-        raise ExtensionError(f"the search cannot be made: {error}") from None
+    pages, rows, texts = _sections(app)
+    words = _indexed(texts, [static / STEMMER, static / WORDS])
     content = {"pages": pages, "entries": rows, "synonyms": _synonyms(), **words}
     _put(static / FILE, f"window.mithrilSearch={_json(content)};\n")
     folder = static / TEXTS
@@ -281,7 +283,7 @@ def _indexed(texts: list[list[str]], scripts: list[Path]) -> dict[str, Any]:
     command = [program, str(Path(__file__).with_name("search-index.cjs")), *map(str, scripts)]
     made = subprocess.run(command, input=_json(texts), capture_output=True, text=True, encoding="utf-8")
     if made.returncode:
-        raise RuntimeError(f"Node stopped: {made.stderr.strip().splitlines()[-1:]}")
+        raise ExtensionError(f"the search cannot be made: Node says {made.stderr.strip()}")
     return json.loads(made.stdout)
 
 
