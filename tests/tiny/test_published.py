@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from support.tiny import TinySite
+from support.places import ROOT, run
+from support.tiny import INDEX, TinySite
 
 pytestmark = [pytest.mark.xdist_group("published"), pytest.mark.takes(10)]
 
 ADDRESS = "https://docs.example.org/mithril"
 
 
-def build(tiny: TinySite, *options: str) -> None:
-    done = tiny.build("numpy", options=options)
+def build(tiny: TinySite) -> None:
+    done = tiny.build("numpy")
     assert done.returncode == 0, done.stderr
 
 
@@ -24,9 +26,10 @@ def times(tiny: TinySite, pattern: str) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in tiny.out.rglob(pattern)}
 
 
-def test_a_site_with_an_address(tiny: TinySite) -> None:
+def test_a_site_with_an_address(tiny: TinySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MITHRIL_DOCS_URL", ADDRESS)
     tiny.page("part/page", "Words.\n")
-    build(tiny, "-D", f"html_baseurl={ADDRESS}")
+    build(tiny)
     html = tiny.html("part/page")
     assert [link["href"] for link in html.select("link[rel=canonical]")] == [f"{ADDRESS}/part/page.html"]
     said = {tag.get("property") or tag.get("name"): tag["content"] for tag in html.select("meta[content]")}
@@ -40,13 +43,14 @@ def test_a_site_with_an_address(tiny: TinySite) -> None:
     assert f"]({ADDRESS}/part/page.md): " in (tiny.out / "llms.txt").read_text()
 
     tiny.page("second", "Words.\n")  # a build that writes some pages lists all of them
-    build(tiny, "-D", f"html_baseurl={ADDRESS}")
+    build(tiny)
     assert (tiny.out / "sitemap.xml").read_text().count("<loc>") == 3
 
 
-def test_a_site_without_an_address(tiny: TinySite) -> None:
+def test_a_site_without_an_address(tiny: TinySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MITHRIL_DOCS_URL", raising=False)
     tiny.page("part/page", "Words.\n")
-    build(tiny, "-D", "html_baseurl=")
+    build(tiny)
     html = tiny.html("part/page")
     assert not html.select("link[rel=canonical]") and not html.select("meta[property='og:url']")
     assert html.select_one("meta[property='og:image']")["content"] == "../_static/social.png"
@@ -75,9 +79,24 @@ def test_a_new_date_writes_no_page_anew(tiny: TinySite, monkeypatch: pytest.Monk
         assert path.read_text() == text.replace("2023-11-14", "2027-01-15"), path
 
 
-def test_the_date_is_that_of_the_last_commit(tiny: TinySite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+def test_a_render_knows_what_pages_say_of_the_site(tiny: TinySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command does nothing where nothing changed; a new date and a new address are changes."""
     tiny.page("page", "Words.\n")
-    monkeypatch.setenv("PATH", str(tiny.folder))  # no Git
-    build(tiny)
-    assert tiny.html("page").select_one(".mb-built time") is None
+    (tiny.docs / "index.md").write_text(INDEX)
+    places = ["--docs", tiny.docs, "--store", tiny.store, "--out", tiny.out, "--doctrees", tiny.folder / "build/trees"]
+    command = [sys.executable, "-m", "mithril_docs", "render", "numpy", "--root", ROOT, *places]
+
+    def render() -> tuple[bool, str, bool]:
+        done = run([str(word) for word in command])
+        assert done.returncode == 0, done.stderr
+        date = tiny.html("page").select_one(".mb-built time").text
+        return "nothing changed" in done.stdout, date, (tiny.out / "sitemap.xml").exists()
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setenv("MITHRIL_DOCS_URL", "")
+    assert render() == (False, "2023-11-14", False)
+    assert render() == (True, "2023-11-14", False)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    assert render() == (False, "2027-01-15", False)
+    monkeypatch.setenv("MITHRIL_DOCS_URL", ADDRESS)
+    assert render() == (False, "2027-01-15", True)
