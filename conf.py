@@ -1,5 +1,6 @@
 """Sphinx's configuration. Sphinx executes nothing: it renders what the store holds."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -43,6 +44,9 @@ html_static_path = ["docs/_static"]
 templates_path = ["docs/_templates"]
 html_show_sourcelink = False
 html_copy_source = False
+# The address that the site is published at. Without it no page names its own, and there is no list of pages for search
+# engines.
+html_baseurl = os.environ.get("MITHRIL_DOCS_URL", "")
 html_theme_options = {
     "disable_search": True,  # the theme's: this site has its own
     "use_download_button": False,
@@ -50,5 +54,5 @@ html_theme_options = {
     "back_to_top_button": False,
     "navbar_persistent": [],
     "primary_sidebar_end": [],
-    "footer_content_items": ["copyright.html"],
+    "footer_content_items": ["built.html"],
 }

@@ -10,12 +10,14 @@ import argparse
 import hashlib
 import importlib.metadata
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build import npm
+from mithril_docs.build.provenance import commit_date
 
 
 def main(argv: list[str]) -> int:
@@ -36,7 +38,9 @@ def main(argv: list[str]) -> int:
     arguments += [str(options.docs), str(options.out)]
     stamp = options.doctrees.with_name(f"{options.doctrees.name}.json")
     read = [options.docs, options.store, options.root / "conf.py"]
-    before = _digest(arguments, read)
+    # What pages say of the site as a whole.
+    said = [os.environ.get("MITHRIL_DOCS_URL", ""), commit_date(options.root)]
+    before = _digest(arguments + said, read)
     if stamp.is_file() and json.loads(stamp.read_text()) == [before, _digest([], [options.out])]:
         print(f"nothing changed since {options.out} was rendered")
         return 0
@@ -50,7 +54,7 @@ def main(argv: list[str]) -> int:
     stamp.unlink(missing_ok=True)
     status = build_main(arguments)
     if status == 0:
-        stamp.write_text(json.dumps([_digest(arguments, read), _digest([], [options.out])]))
+        stamp.write_text(json.dumps([_digest(arguments + said, read), _digest([], [options.out])]))
     return status
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from mithril_docs.site import (
+    address,
+    assistants,
     coverage,
+    foot,
     glossary,
     memory,
     navigation,
@@ -17,6 +20,7 @@ from mithril_docs.site import (
     passages,
     private,
     search,
+    social,
     state,
     takeaways,
     theme,
@@ -30,21 +34,9 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
-    parts = (
-        private,
-        memory,
-        state,
-        pages,
-        panes,
-        passages,
-        glossary,
-        coverage,
-        navigation,
-        verification,
-        takeaways,
-        search,
-    )
-    for part in (*parts, theme):
+    machine = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
+    published = (search, assistants, address, social, foot)
+    for part in (*machine, *published, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
     tables = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.parent.glob("*/*.toml"))]

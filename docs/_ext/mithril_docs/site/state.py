@@ -37,6 +37,8 @@ class State:
         What is counted against the package, each with the function that counts it once all pages are read.
     topics
         What pages tell of beside their own content, each with a digest of it.
+    date
+        The day of the last commit; filled by the foot of pages.
     """
 
     store: Store
@@ -45,6 +47,7 @@ class State:
     catalogue: Catalogue | None = None
     counted: dict[str, Callable[[], dict[str, Any]]] = dataclasses.field(default_factory=dict)
     topics: dict[str, str] = dataclasses.field(default_factory=dict)
+    date: str = ""
 
 
 #: The attribute of Sphinx's application that holds the state.
