@@ -6,14 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
-from playwright.sync_api import Browser
+from bs4 import BeautifulSoup, Tag
+from playwright.sync_api import Browser, Page, expect
 
 from mithril_docs.backends import mithril_folder
 from mithril_docs.reference import package
+from support.browser import DESK, PHONE
 from support.places import BACKENDS, EXTENSION, ROOT, STORE
 
 
@@ -29,13 +33,62 @@ def test_everything_is_covered(record: dict) -> None:
     assert options["total"] == options["documented"] == len(package.options())
 
 
-def test_every_model_was_run(site: Path) -> None:
-    """The matrix holds a row a model on every backend, and its marks come from the store."""
+@pytest.fixture(scope="module")
+def matrix(site: Path) -> Tag:
+    """The matrix of the real site."""
+    html = BeautifulSoup((site / "backends" / "index.html").read_text(encoding="utf-8"), "lxml")
+    found = html.select(".mb-matrix")
+    assert len(found) == 1 and not found[0].find_parent(attrs={"data-backends": True}), "once, in every view"
+    return found[0]
+
+
+def signs(matrix: Tag) -> dict[str, dict[str, str]]:
+    """Model to backend to the words of its cell."""
+    backends = [head["data-column"] for head in matrix.select(".mb-models thead th")][2:]
+    found = {}
+    for row in matrix.select(".mb-models tbody tr"):
+        labels = [cell.select_one("[aria-label]")["aria-label"] for cell in row.select("td[data-level]")]
+        found[row.th.text] = dict(zip(backends, labels, strict=True))
+    return found
+
+
+def test_every_model_was_run(matrix: Tag) -> None:
+    """The matrix has one row a model, which links to its card, and a cell in words for each backend and C."""
     stored = {backend: {path.stem for path in (STORE / backend / "models").glob("*.json")} for backend in BACKENDS}
     assert len({frozenset(names) for names in stored.values()}) == 1 and len(stored["numpy"]) > 140
-    html = (site / "backends" / "index.html").read_text(encoding="utf-8")
-    for name in stored["numpy"]:
-        assert html.count(f'#mithril.models.{name}"') == len(BACKENDS) + 1, name  # and C
+    rows = {row.th.text: row for row in matrix.select(".mb-models tbody tr")}
+    assert len(rows) == 153 == len(matrix.select(".mb-models tbody tr"))
+    assert stored["numpy"] <= set(rows)
+    for name, row in rows.items():
+        assert row.th.a["href"].endswith(f"#mithril.models.{name}")
+    for name, cells in signs(matrix).items():
+        assert [*cells] == [*BACKENDS, "c"]
+        for words in cells.values():
+            assert words.startswith(f"{name} on "), words
+            assert words.endswith(": not run") == (name not in stored["numpy"])
+
+
+def test_the_counts_are_those_of_the_table(matrix: Tag) -> None:
+    for link in matrix.select(".mb-signs a"):
+        asked = parse_qs(urlsplit(link["href"]).query)
+        column = [head["data-column"] for head in matrix.select(".mb-models thead th")].index(asked["on"][0])
+        cells = [row.find_all(["th", "td"])[column] for row in matrix.select(".mb-models tbody tr")]
+        assert sum(cell["data-level"] == asked["verdict"][0] for cell in cells) == int(link.text)
+        assert link["aria-label"].startswith(f"{link.text} of 153 ")
+
+
+def test_other_numbers_are_no_errors(matrix: Tag) -> None:
+    """TsnePJoint runs on MLX and gives other numbers than NumPy; Unique does not run there."""
+    found = signs(matrix)
+    assert found["TsnePJoint"]["mlx"] == "TsnePJoint on MLX: other numbers"
+    assert found["Unique"]["mlx"] == "Unique on MLX: does not run"
+    assert found["Trapezoid"]["numpy"] == "Trapezoid on NumPy: works in part"
+    assert found["Relu"]["jax"] == "Relu on JAX: works"
+    for cell in matrix.select(".mb-models td[data-level]"):
+        link = cell.a
+        assert link or cell["data-level"] == "works", cell
+        told = link and matrix.select_one(link["href"]).text
+        assert (cell["data-level"] == "differs") == bool(told and "≠" in told)
 
 
 @pytest.fixture
@@ -84,33 +137,181 @@ def test_a_changed_package_fails_the_build(changed: Path, tmp_path: Path) -> Non
     assert "'KeyError: A model cannot extend itself!' (framework/logical/model.py, line" in done.stderr
 
 
-def test_the_c_backend_ran_what_it_can(site: Path) -> None:
+def test_the_c_backend_ran_what_it_can(matrix: Tag) -> None:
     """Its library was built from the wheel's sources. What it computes is compared with NumPy, and may be wrong."""
     if shutil.which("cc") is None:
         pytest.fail("no compiler cc: apt-get install gcc")
-    html = BeautifulSoup((site / "backends" / "index.html").read_text(encoding="utf-8"), "lxml")
-    rows = [
-        [cell.text.strip() for cell in row.select("td")] for row in html.select("#what-the-c-backend-can-do tbody tr")
-    ]
-    able = {row[0]: row[1:6] for row in rows if row[1] == "yes"}
-    assert len(rows) == 150 and {"Add", "Multiply"} <= set(able)
-    for marks in able.values():
-        assert marks[:3] == ["yes", "yes", "no"] and {*marks[3:]} <= {"yes", "no"}
-    assert all("undefined symbol" in row[-1] for row in rows if row[0] in ("Relu", "MatrixMultiply"))
+    on_c = {name: cells["c"].partition(": ")[2] for name, cells in signs(matrix).items()}
+    able = {name for name, words in on_c.items() if words not in ("does not run", "not run")}
+    assert {"Add", "Multiply"} <= able and len(able) < 10
+    assert {on_c[name] for name in able} <= {"other numbers", "works in part"}  # it has no jit
+    for name in ("Relu", "MatrixMultiply"):
+        link = matrix.select_one(f'a[aria-label="{name} on C: does not run"]')
+        assert "undefined symbol" in matrix.select_one(link["href"]).text
 
 
-def test_the_matrix_is_filtered_and_sorted(browser: Browser, address: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}/backends/index.html?backend=mlx")
-    section = page.locator("#what-every-model-can-do")
-    rows = section.locator(".mb-matrix:visible tbody tr:visible")
-    total = rows.count()
-    assert total > 140
-    section.locator(".mb-filter:visible input").fill("KeyError")
-    assert 0 < rows.count() < total
-    assert section.locator(".mb-filter:visible [role=status]").inner_text() == f"{rows.count()} of {total} models"
-    section.locator(".mb-filter:visible input").fill("")
-    section.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
-    section.locator(".mb-matrix:visible th", has_text="Model").get_by_role("button").click()
-    names = [row.split("\t")[0] for row in rows.all_inner_texts()]
-    assert names == sorted(names, key=str.lower, reverse=True)
+# The matrix in a browser.
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Open]:
+    """Open the matrix as a new visitor; the options are Playwright's for a context."""
+    contexts = []
+
+    def visit(query: str = "", **options: Any) -> Page:
+        contexts.append(browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce"} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.goto(f"{address}/backends/index.html{query}")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".mb-models tbody tr:visible th").all_inner_texts()
+
+
+def column(page: Page, name: str) -> list[str]:
+    return page.locator(f".mb-models tbody tr:visible td[data-level] [aria-label*=' on {name}:']").evaluate_all(
+        "signs => signs.map(sign => sign.parentElement.dataset.level)"
+    )
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_matrix_fits(visit: Open, size: Any) -> None:
+    """Neither the page nor the table is wider than the screen, in any view."""
+    page = visit(viewport=size)
+    for radio in page.locator(".mb-switch input").all():
+        radio.evaluate("radio => radio.click()")
+        wide = page.evaluate("""() => [document.documentElement, ...document.querySelectorAll(
+            ".mb-matrix, .mb-matrix table")].map((e) => Math.max(
+            e.scrollWidth, Math.ceil(e.getBoundingClientRect().right)))""")
+        assert max(wide) <= size["width"], wide
+        inside = page.locator(".mb-models").evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+        assert inside
+        assert len(names(page)) == 153 and page.locator(".mb-models").count() == 1
+        assert page.locator(".mb-models thead th:visible").count() == (7 if size is DESK else 6)
+
+
+def test_the_matrix_is_filtered(visit: Open) -> None:
+    page = visit("?backend=jax")
+    status = page.locator(".mb-filter [role=status]")
+    assert status.inner_text() == "153 of 153 models"
+    page.get_by_label("Name or reason").fill("auc_core keyerror")
+    assert names(page) == ["AUC", "AUCCore"]
+    assert status.inner_text() == "2 of 153 models"
+    page.get_by_label("Name or reason").fill("")
+    page.get_by_label("Family").select_option("Losses")
+    losses = names(page)
+    assert "SquaredError" in losses and "Relu" not in losses
+    page.get_by_label("Verdict").select_option("≠ other numbers")
+    assert names(page) == ["KLDivergence"]
+    page.locator(".mb-filter").get_by_label("Backend").select_option("NumPy")
+    assert names(page) == []
+    assert page.locator(".mb-models thead th:visible").all_inner_texts() == ["Model", "Family", "NumPy"]
+    assert {"backend=jax", "family=losses", "on=numpy", "verdict=differs"} == {*urlsplit(page.url).query.split("&")}
+    page.get_by_role("button", name="Show all").click()
+    assert len(names(page)) == 153 and urlsplit(page.url).query == "backend=jax"
+
+
+def test_a_link_keeps_filters_and_order(visit: Open) -> None:
+    page = visit()
+    page.get_by_label("Family").select_option("Metrics")
+    page.locator(".mb-filter").get_by_label("Backend").select_option("JAX")
+    page.get_by_role("button", name="JAX", exact=True).click()
+    page.get_by_role("button", name="JAX", exact=True).click()
+    seen = names(page)
+    other = visit("?" + urlsplit(page.url).query)
+    assert names(other) == seen and 1 < len(seen) < 20
+    assert other.locator(".mb-filter").get_by_label("Backend").input_value() == "jax"
+    assert other.locator("th[aria-sort=descending]").inner_text() == "JAX"
+    other.get_by_label("Name or reason").fill("model")
+    assert "find=model" in other.url
+    wrong = visit("?family=nonsense&on=nonsense&verdict=nonsense&sort=nonsense")
+    assert len(names(wrong)) == 153 and wrong.get_by_label("Family").input_value() == ""
+
+
+def test_the_matrix_is_sorted(visit: Open) -> None:
+    page = visit()
+    assert names(page) == sorted(names(page), key=str.lower)
+    page.get_by_role("button", name="Model", exact=True).click()
+    assert names(page) == sorted(names(page), key=str.lower, reverse=True)
+    order = ["works", "partly", "differs", "fails", "nothing"]
+    page.get_by_role("button", name="MLX", exact=True).click()
+    found = column(page, "MLX")
+    assert found == sorted(found, key=order.index) and len({*found}) == len(order)
+    page.get_by_role("button", name="MLX", exact=True).press("Enter")
+    assert column(page, "MLX") == found[::-1]
+    page.get_by_role("button", name="Family").click()
+    families = page.locator(".mb-models tbody td:nth-child(2)").all_inner_texts()
+    assert families == sorted(families, key=str.lower)
+
+
+def test_a_count_shows_its_models(visit: Open) -> None:
+    page = visit()
+    link = page.get_by_role("link", name="give other numbers on MLX")
+    count = int(link.inner_text())
+    href = link.get_attribute("href")
+    link.click()
+    assert {*column(page, "MLX")} == {"differs"} and len(names(page)) == count
+    assert names(visit(href)) == names(page)
+
+
+def test_the_keyboard_reaches_a_reason(visit: Open) -> None:
+    """It opens on focus, is what the sign is described by, and closes with Escape."""
+    page = visit("?find=Trapezoid")
+    page.get_by_role("link", name="Trapezoid", exact=True).focus()
+    page.keyboard.press("Tab")
+    sign = page.get_by_role("link", name="Trapezoid on NumPy: works in part")
+    expect(sign).to_be_focused()
+    reason = page.get_by_role("tooltip")
+    expect(reason).to_contain_text("gradient: NotImplementedError: Primitive trapezoid")
+    expect(reason).to_be_in_viewport(ratio=1)
+    assert sign.get_attribute("aria-describedby") == reason.get_attribute("id")
+    page.keyboard.press("Escape")
+    expect(reason).to_be_hidden()
+    expect(sign).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(reason).to_contain_text("Trapezoid on PyTorch: works")
+    page.get_by_label("Name or reason").focus()
+    expect(reason).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_click_shows_a_reason(visit: Open, size: Any) -> None:
+    page = visit(viewport=size)
+    page.get_by_role("link", name="TupleConverter on JAX: other numbers").click()
+    reason = page.get_by_role("tooltip")
+    expect(reason).to_contain_text("jit: 'output' has shape (), not (2,)")
+    expect(reason).to_be_in_viewport(ratio=1)
+    assert urlsplit(page.url).fragment == ""
+    page.locator(".bd-article h1").click()
+    expect(reason).to_be_hidden()
+
+
+def test_a_name_leads_to_the_card(visit: Open) -> None:
+    page = visit()
+    page.get_by_role("link", name="BinaryCrossEntropy", exact=True).click()
+    page.wait_for_url("**/reference/models/losses.html#mithril.models.BinaryCrossEntropy")
+    assert page.locator("dt:target").count() == 1
+
+
+def test_without_a_script_the_matrix_is_whole(visit: Open) -> None:
+    page = visit(java_script_enabled=False)
+    assert len(names(page)) == 153
+    expect(page.locator(".mb-filter")).to_be_hidden()
+    page.get_by_role("link", name="Trapezoid on NumPy: works in part").click()
+    expect(page.locator(".mb-reasons li:target")).to_contain_text("Primitive trapezoid")
+
+
+def test_paper_shows_signs_and_reasons(visit: Open) -> None:
+    page = visit()
+    page.emulate_media(media="print")
+    assert len(names(page)) == 153
+    expect(page.locator(".mb-filter")).to_be_hidden()
+    expect(page.locator(".mb-reasons li").first).to_be_visible()

@@ -25,7 +25,10 @@ def card(name: str, *options: str) -> str:
 RELU = card("Relu", ":build: Relu()", ":inputs: input=normal(2, 3)", ":harmless: it takes anything.")
 LINEAR = card("Linear", ":build: Linear(dimension=2)", ":inputs: input=normal(4, 3), w=normal(3, 2), b=normal(2)")
 WRONG = cell("open = Linear()", ":tags: [edge]")
-TWO = (IMPORT, MODELS, BACKEND, RELU, cell("relu = Relu()"), LINEAR, cell("linear = Linear()"), WRONG)
+TWO = (
+    IMPORT, MODELS, BACKEND, ":::{matrix}\n:::\n",
+    RELU, cell("relu = Relu()"), LINEAR, cell("linear = Linear()"), WRONG,
+)  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -75,6 +78,21 @@ def test_a_card_shows_what_ran(reference: Reference) -> None:
         assert {"mithril.models.Relu", "mithril.models.Linear"} <= set(
             InventoryFile.load(file, "", posixpath.join)["py:class"]
         )
+
+
+@pytest.mark.xdist_group("reference")
+def test_the_matrix_has_the_backends_of_the_build(reference: Reference) -> None:
+    html = reference.tiny.html("models")
+    table = html.select_one(".mb-models")
+    assert [head.text for head in table.select("thead th")] == ["Model", "Family", "NumPy", "JAX"]
+    for name, row in zip(("Linear", "Relu"), table.select("tbody tr"), strict=True):
+        assert html.find(id=row.th.a["href"].partition("#")[2]), name
+        labels = [sign["aria-label"] for sign in row.select("[role=img]")]
+        assert labels == [f"{name} on NumPy: works", f"{name} on JAX: works"]
+    assert [link["aria-label"] for link in html.select(".mb-signs a")] == [
+        "2 of 2 run and agree on NumPy",
+        "2 of 2 run and agree on JAX",
+    ]
 
 
 @pytest.mark.xdist_group("reference")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import NamedTuple
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build.compare import first_apart
@@ -25,16 +27,44 @@ COLUMNS = {
 #: What readers see of each backend that models run on.
 TITLES = {name: row.title for name, row in BACKENDS.items()} | {C: "C"}
 
-#: Marks of a cell: it can, it cannot, there is nothing to do, this build did not try.
-YES, NO, NONE, UNTRIED = "yes", "no", "none", "not tried"
+#: What came of a check: it works, it raises an error, it gives other numbers, there is nothing to do, it was not tried.
+YES, NO, DIFFERS, NONE, UNTRIED = "yes", "no", "differs", "none", "not tried"
+
+#: The order of reasons.
+_ORDER = (DIFFERS, NO, YES, NONE)
 
 
 @dataclasses.dataclass
 class Verdict:
-    """A cell of the matrix: its mark, and the words behind a "no"."""
+    """What came of a check: its mark, and the words behind an error or other numbers."""
 
     mark: str
     words: str = ""
+
+
+class Level(StrEnum):
+    """All that came of a model on a backend in one word, best first."""
+
+    WORKS = "works"
+    PARTLY = "partly"
+    DIFFERS = "differs"
+    FAILS = "fails"
+    NOTHING = "nothing"
+
+
+class Reason(NamedTuple):
+    """Why a cell of the matrix is what it is: a mark, the checks that it holds for, and the words behind it."""
+
+    mark: str
+    checks: tuple[str, ...]
+    words: str
+
+
+class Summary(NamedTuple):
+    """A cell of the matrix, with what is to be told of it: nothing where all is well."""
+
+    level: Level
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclasses.dataclass
@@ -54,7 +84,7 @@ class Capability:
             return made | {column: Verdict(NONE) for column in COLUMNS if column != "forward"}
         made |= {"gradient": _verdict(result.gradient), "jit": _verdict(result.jit)}
         if made["jit"].mark == YES and (words := first_apart(result.values, result.jit_values, TOLERANCE)):
-            made["jit"] = Verdict(NO, f"{words} with jit from without")
+            made["jit"] = Verdict(DIFFERS, f"{words} with jit from without")
         reference = self.results.get("numpy") if backend != "numpy" else None
         both = reference is not None and not reference.forward
         made["values"] = _compare(reference.values, result.values) if reference and both else Verdict(NONE)
@@ -66,6 +96,43 @@ class Capability:
         """Bits to an empty string where the model runs in that precision, else to the error's last line."""
         result = self.results.get(backend)
         return result.precision if result else {}
+
+    def summary(self, backend: str, bits: frozenset[str]) -> Summary:
+        """All that came of the model on a backend, which offers these precisions; see :func:`offered_bits`."""
+        if not self.card.build:
+            return Summary(Level.NOTHING, (Reason(NONE, (), self.card.abstract),))
+        checks = self.verdicts(backend)
+        if checks["forward"].mark == UNTRIED:
+            return Summary(Level.NOTHING, (Reason(NONE, (), "This build did not run it."),))
+        precisions = {key: words for key, words in self.precisions(backend).items() if key in bits}
+        checks |= {f"{key} bits": Verdict(NO if words else YES, words) for key, words in precisions.items()}
+        level = _level({verdict.mark for verdict in checks.values()}, checks["forward"].mark)
+        told = (NO, DIFFERS, YES) if level in (Level.PARTLY, Level.DIFFERS) else (NO, DIFFERS)
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for name, verdict in checks.items():
+            if verdict.mark in told:
+                grouped.setdefault((verdict.mark, verdict.words), []).append(name)
+        reasons = [Reason(mark, tuple(names), words) for (mark, words), names in grouped.items()]
+        if uncompared := self._uncompared(backend):
+            reasons.append(Reason(NONE, uncompared, "not compared, because NumPy raises an error here"))
+        return Summary(level, tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.mark))))
+
+    def _uncompared(self, backend: str) -> tuple[str, ...]:
+        """The comparisons that were not made because NumPy raised an error where this backend did not."""
+        reference, result = self.results.get("numpy"), self.results.get(backend)
+        if reference is None or result is None or result.forward:
+            return ()
+        values = ("values",) if reference.forward else ()
+        gradients = ("gradients",) if result.gradient == "" and (values or reference.gradient) else ()
+        return values + gradients
+
+
+def _level(marks: set[str], forward: str) -> Level:
+    if forward == NO:
+        return Level.FAILS
+    if DIFFERS in marks:
+        return Level.DIFFERS
+    return Level.PARTLY if NO in marks else Level.WORKS
 
 
 def read(cards: list[Card], store: Store, environments: dict[str, Environment]) -> dict[str, Capability]:
@@ -87,6 +154,11 @@ def _read(card: Card, backend: str, store: Store, environment: Environment) -> M
     return kept if kept and kept.key == model_key(card, backend, environment) else None
 
 
+def offered_bits(models: Iterable[Capability], backend: str) -> frozenset[str]:
+    """The precisions in which a backend runs at least one of the models."""
+    return frozenset(bits for model in models for bits, words in model.precisions(backend).items() if not words)
+
+
 def lacking(capability: Capability) -> Iterator[str]:
     """Backends that a card promises to have been run on, and was not, in a line each."""
     for name, result in capability.results.items():
@@ -102,4 +174,4 @@ def _verdict(words: str | None) -> Verdict:
 
 def _compare(wanted: dict[str, object], found: dict[str, object]) -> Verdict:
     words = first_apart(wanted, found, TOLERANCE)
-    return Verdict(NO, f"{words} from NumPy's") if words else Verdict(YES)
+    return Verdict(DIFFERS, f"{words} from NumPy's") if words else Verdict(YES)

@@ -1,4 +1,4 @@
-"""The reference's directives: a card for each model, the matrix of all, and the objects that autodoc describes."""
+"""The reference's directives: a card for each model, and a row for each option."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from mithril_docs.models.cards import C, build_model, cards
+from mithril_docs.models.cards import build_model, cards
 from mithril_docs.reference import capabilities, graph, package
-from mithril_docs.reference.capabilities import COLUMNS, NO, NONE, TITLES, UNTRIED, YES, Capability, Verdict
-from mithril_docs.site.panes import Pane
+from mithril_docs.reference.capabilities import COLUMNS, DIFFERS, NO, NONE, TITLES, UNTRIED, YES, Capability, Verdict
+from mithril_docs.reference.matrix import MODELS
 from mithril_docs.site.state import digest, state_of, tells_of
-from mithril_docs.site.tables import class_link, table
+from mithril_docs.site.tables import table
 
 LOGGER = logging.getLogger(__name__)
 
 #: What autodoc is told of classes whose methods are described too.
 MEMBERS = "   :members:\n   :inherited-members:\n   :undoc-members:\n"
-#: The topic of pages that tell of all models; of one model, its name stands behind it.
-MODELS = "models"
 #: How a mark is shown.
-SHOWN = {YES: "yes", NO: "no", NONE: "–", UNTRIED: "not tried"}
+SHOWN = {YES: "yes", NO: "no", DIFFERS: "no", NONE: "–", UNTRIED: "not tried"}
 
 
 def setup(app: Sphinx) -> None:
@@ -35,7 +33,6 @@ def setup(app: Sphinx) -> None:
     app.add_js_file("reference.js", loading_method="defer")
     app.add_directive("model", ModelDirective)
     app.add_directive("setting", SettingDirective)
-    app.add_directive("matrix", MatrixDirective)
 
 
 def models_of(app: Sphinx) -> dict[str, Capability]:
@@ -132,39 +129,6 @@ def _annotation(parameter: inspect.Parameter) -> nodes.Node:
     if stated is parameter.empty:
         return nodes.Text("not stated")
     return _code(stated if isinstance(stated, str) else inspect.formatannotation(stated))
-
-
-class MatrixDirective(SphinxDirective):
-    """``:::{matrix}``: every model on every backend; ``:::{matrix} c`` on C. Its script filters and sorts it."""
-
-    optional_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        tells_of(self.env, MODELS)
-        models = models_of(self.env.app)
-        if self.arguments == [C]:
-            return _matrix(models, C)
-        made: list[nodes.Node] = []
-        for backend in self.config.mithril_backends:
-            pane = Pane(backends=[backend], shown=self.config.mithril_backends)
-            pane += _matrix(models, backend)
-            made.append(pane)
-        return made
-
-
-def _matrix(models: dict[str, Capability], backend: str) -> list[nodes.Node]:
-    """A row a model that was run on the backend."""
-    rows: list[list[Any]] = [["Model", *COLUMNS.values(), "Bits", "Why not"]]
-    for name in sorted(name for name, model in models.items() if model.card.build and backend in model.results):
-        verdicts = models[name].verdicts(backend)
-        words = "; ".join(verdict.words for verdict in verdicts.values() if verdict.words)
-        marks = [_mark(verdict) for verdict in verdicts.values()]
-        rows.append([class_link(f"mithril.models.{name}"), *marks, _bits(models[name], backend), words])
-    if len(rows) == 1:
-        return [nodes.paragraph("", "This build ran no model on it.", classes=["mb-ran"])]
-    frame = table(rows)
-    frame["classes"] += ["mb-matrix", "mb-reference"]
-    return [frame]
 
 
 def _caption(words: str) -> nodes.Element:

@@ -32,9 +32,3 @@ def page_link(docname: str) -> nodes.Node:
     """A link to a page; Sphinx puts the page's title in it."""
     inner = nodes.inline("", docname)
     return pending_xref("", inner, refdomain="std", reftype="doc", reftarget=f"/{docname}", refexplicit=False)
-
-
-def class_link(name: str) -> nodes.Node:
-    """A link to where a class is described, under its last name."""
-    inner = nodes.inline("", name.rpartition(".")[2])
-    return pending_xref("", inner, refdomain="py", reftype="class", reftarget=name, refexplicit=True)
