@@ -7,6 +7,7 @@ and what it made, are some thousand files: looking at their sizes and times take
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -60,9 +61,13 @@ def main(argv: list[str]) -> int:
 
 def _digest(words: list[str], places: list[Path]) -> str:
     """A digest of words, of the files at places by name, size and time, and of what is installed here."""
-    installed = sorted(f"{found.name} {found.version}" for found in importlib.metadata.distributions())
-    content = [words, [line for place in places for line in _lines(place)], installed, sys.version]
+    content = [words, [line for place in places for line in _lines(place)], _installed(), sys.version]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+@functools.cache
+def _installed() -> list[str]:
+    return sorted(f"{found.name} {found.version}" for found in importlib.metadata.distributions())
 
 
 def _lines(place: Path) -> Iterator[str]:

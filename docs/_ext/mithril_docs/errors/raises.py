@@ -68,6 +68,8 @@ def places() -> tuple[Place, ...]:
 
 def _places(node: ast.AST, path: str, scope: tuple[str, ...]) -> Iterator[Place]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # holds no statement
+            continue
         if isinstance(child, ast.FunctionDef | ast.ClassDef):
             yield from _places(child, path, (*scope, child.name))
             continue

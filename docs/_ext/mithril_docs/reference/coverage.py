@@ -19,6 +19,9 @@ from mithril_docs.site.state import state_of
 #: Names that no page can show at work, with the reason.
 NO_EXAMPLE = {"mithril.CBackend": "the wheel holds no C library, so the class cannot be instantiated"}
 
+#: The attribute of Sphinx's environment that holds each page's code, and the names in it.
+_USED = "mithril_docs_used"
+
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _count, priority=510)  # behind the pages
@@ -33,7 +36,7 @@ def _count(app: Sphinx) -> None:
 def _api(env: BuildEnvironment, build: Build) -> dict[str, Any]:
     wanted = package.names()
     described = {name for name in env.domaindata["py"]["objects"] if name in wanted}
-    shown = _used(build)
+    shown = _used(env, build)
     examples = {name for name in wanted if name.rpartition(".")[2] in shown and not _excused(name)}
     missing = [f"{name} is not described" for name in sorted(wanted - described)]
     missing += [f"{name} has no executed example" for name in sorted(wanted - examples) if not _excused(name)]
@@ -50,15 +53,22 @@ def _excused(name: str) -> str:
     return next((reason for start, reason in NO_EXAMPLE.items() if name == start or name.startswith(f"{start}.")), "")
 
 
-def _used(build: Build) -> set[str]:
-    """Every name that the executed cells of the reference use, as a variable, an attribute or a keyword."""
-    found: set[str] = set()
+def _used(env: BuildEnvironment, build: Build) -> set[str]:
+    """Every name that the executed cells of the reference use; those of pages that did not change are kept."""
+    before: dict[str, tuple[str, set[str]]] = getattr(env, _USED, {})
+    now = {}
     for record in _reference(build):
-        for cell in record.page.cells:
-            if cell.code:
-                for node in ast.walk(ast.parse(cell.source)):
-                    found |= {getattr(node, field) for field in ("id", "attr", "arg") if hasattr(node, field)}
-    return found
+        code = "\n".join(cell.source for cell in record.page.cells if cell.code)
+        kept = before.get(record.page.name)
+        now[record.page.name] = kept if kept and kept[0] == code else (code, _names(code))
+    setattr(env, _USED, now)
+    return {name for _, names in now.values() for name in names}
+
+
+def _names(code: str) -> set[str]:
+    """Every name of a program: variables, attributes and keywords."""
+    walked = ast.walk(ast.parse(code))
+    return {getattr(node, field) for node in walked for field in ("id", "attr", "arg") if hasattr(node, field)}
 
 
 def _reference(build: Build) -> Iterator[Record]:
