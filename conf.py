@@ -43,11 +43,14 @@ html_static_path = ["docs/_static"]
 templates_path = ["docs/_templates"]
 html_show_sourcelink = False
 html_copy_source = False
+html_sidebars = {"**": ["sbt-sidebar-nav.html"]}
 html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "back_to_top_button": False,
+    "article_header_start": ["section-name.html"],
+    "article_header_end": [],
     "navbar_persistent": [],
     "primary_sidebar_end": [],
-    "footer_content_items": ["copyright.html"],
+    "footer_content_items": [],
 }
