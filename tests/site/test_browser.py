@@ -433,7 +433,7 @@ def test_what_is_in_the_bar_scrolls_nothing(visit: Open) -> None:
 def test_nothing_moves_while_a_page_opens(name: str, size: dict, visit: Open, address: str) -> None:
     page = visit("search.html", viewport=size)
     page.add_init_script("""window.moved = []; new PerformanceObserver((list) => {
-      for (const { value, sources } of list.getEntries()) window.moved.push([value, sources.map((s) => s.node?.className)]);
+      for (const { value, sources } of list.getEntries()) moved.push([value, sources.map((s) => s.node?.className)]);
     }).observe({type: "layout-shift", buffered: true})""")
     page.goto(f"{address}/{name}.html", wait_until="load")
     page.evaluate("document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 300)))")
