@@ -47,11 +47,14 @@ html_copy_source = False
 # The address that the site is published at. Without it no page names its own, and there is no list of pages for search
 # engines.
 html_baseurl = os.environ.get("MITHRIL_DOCS_URL", "")
+html_sidebars = {"**": ["sbt-sidebar-nav.html"]}
 html_theme_options = {
     "disable_search": True,  # the theme's: this site has its own
     "use_download_button": False,
     "use_fullscreen_button": False,
     "back_to_top_button": False,
+    "article_header_start": ["section-name.html"],
+    "article_header_end": [],
     "navbar_persistent": [],
     "primary_sidebar_end": [],
     "footer_content_items": ["built.html"],

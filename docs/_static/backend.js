@@ -39,7 +39,7 @@
   // Change the view, and leave what the reader looks at where it is, though what stands above it changes height.
   const article = document.querySelector(".bd-article");
   const change = (name) => {
-    const bar = radios[0].closest(".mb-switch").getBoundingClientRect().bottom;
+    const bar = document.querySelector(".mb-bar").getBoundingClientRect().bottom;
     const common = [...article.querySelectorAll("h1, h2, h3, h4, p, pre, li, td")].filter((e) => !e.closest("[data-backends]"));
     const seen = common.find((e) => e.checkVisibility() && e.getBoundingClientRect().bottom > bar);
     const place = () => scrollY + (seen?.getBoundingClientRect().top ?? 0);

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup, SoupStrainer
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from support.browser import DESK, PHONE
@@ -176,13 +177,6 @@ def test_what_is_read_stays_in_place(visit: Open) -> None:
         assert heading.bounding_box()["y"] == pytest.approx(before, abs=2), backend
 
 
-def test_a_link_to_a_heading_does_not_hide_it(visit: Open) -> None:
-    for size in (DESK, PHONE):
-        page = visit("getting_started/first_steps.html#train", viewport=size)
-        heading, bar = page.locator("#train > h2").bounding_box(), page.locator(".mb-switch").bounding_box()
-        assert bar["y"] + bar["height"] <= heading["y"] < 250
-
-
 def test_a_page_without_the_backend_says_so(visit: Open, tiny_address: str) -> None:
     page = visit("both.html", at=tiny_address)
     switch(page, "jax")
@@ -319,7 +313,7 @@ def test_downloads_are_of_the_chosen_backend(visit: Open) -> None:
     page.get_by_text("Run this page yourself").click()
     assert "jax==" in page.locator(".mb-home pre:visible").inner_text()
     with page.expect_download() as found:
-        page.get_by_role("link", name="notebook with its outputs").click()
+        page.get_by_role("link", name="Notebook for JAX").click()
     assert found.value.suggested_filename == "hello_world-jax.ipynb"
     made = nbformat.read(found.value.path(), as_version=4)
     nbformat.validate(made)
@@ -327,21 +321,119 @@ def test_downloads_are_of_the_chosen_backend(visit: Open) -> None:
     assert "ml.JaxBackend()" in code and "NumpyBackend" not in code
     assert any(cell.outputs for cell in made.cells if cell.cell_type == "code")
     with page.expect_download() as found:
-        page.get_by_role("link", name="Python script").click()
+        page.get_by_role("link", name="Script for JAX").click()
     script = Path(found.value.path()).read_text(encoding="utf-8")
     assert "ml.JaxBackend()" in script
     compile(script, "hello_world", "exec")
 
 
-# The sidebar.
+# Finding one's way.
+
+
+LONG = ("concepts/shapes", "reference/api/compile", "reference/models/convolution", "reference/errors/shapes")
+SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+
+
+def box(place: Locator) -> dict[str, float]:
+    """Where an element is: its sides, in pixels of what is seen."""
+    return place.evaluate(
+        "e => { const {top, bottom, left, right} = e.getBoundingClientRect(); return {top, bottom, left, right} }"
+    )
+
+
+@SIZES
+@pytest.mark.parametrize("name", ["concepts/shapes", "search"])
+def test_one_bar_holds_the_tools_and_stays(name: str, size: dict, visit: Open) -> None:
+    page = visit(f"{name}.html", viewport=size)
+    page.evaluate("scrollTo({top: 900, behavior: 'instant'})")
+    bar = box(page.locator(".mb-bar"))
+    assert bar["top"] == 0 and bar["bottom"] <= (110 if size is PHONE and name != "search" else 60)
+    tools = [".navbar-brand", ".search-button__button", ".theme-switch-button"]
+    tools += [".primary-toggle"] if size is PHONE else []
+    tools += [".mb-switch"] if name != "search" else []
+    tools += [".secondary-toggle"] if size is PHONE and name != "search" else []
+    assert page.locator(".mb-bar :is(a, button, fieldset):visible").count() == len(tools)
+    places = [box(page.locator(f".mb-bar {tool}")) for tool in tools]
+    for place in places:
+        assert 0 <= place["left"] < place["right"] <= size["width"]
+        assert 0 <= place["top"] < place["bottom"] <= bar["bottom"]
+    for n, one in enumerate(places):
+        for other in places[:n]:
+            apart = one["right"] <= other["left"] or other["right"] <= one["left"]
+            assert apart or one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
+    # Nothing lies over it.
+    over = "x => document.elementFromPoint(x, 5).closest('.mb-bar') !== null"
+    assert all(page.evaluate(over, x) for x in range(5, size["width"] - 20, 40))
+
+
+@SIZES
+@pytest.mark.parametrize("name", LONG)
+def test_what_a_link_leads_to_is_below_the_bar(name: str, size: dict, visit: Open) -> None:
+    page = visit(f"{name}.html", viewport=size)
+    found = page.evaluate("""async () => {
+      const bar = document.querySelector(".mb-bar"), found = [];
+      for (const e of document.querySelectorAll(".bd-article :is(h1, h2, h3, h4, dt[id])")) {
+        if (!e.checkVisibility()) continue;
+        location.hash = e.id || e.closest("section").id;
+        await new Promise(requestAnimationFrame);
+        found.push([e.textContent, e.getBoundingClientRect().top - bar.getBoundingClientRect().bottom]);
+      }
+      return found;
+    }""")
+    assert len(found) > 5
+    assert not [(words, below) for words, below in found if not 0 <= below < size["height"] - 120]
+
+
+def test_a_link_from_another_page_leads_below_the_bar(visit: Open) -> None:
+    for size in (DESK, PHONE):
+        page = visit("getting_started/first_steps.html#train", viewport=size)
+        assert box(page.locator(".mb-bar"))["bottom"] <= box(page.locator("#train > h2"))["top"] < 250
+
+
+@SIZES
+def test_the_tab_key_leads_below_the_bar(size: dict, visit: Open) -> None:
+    page = visit("concepts/shapes.html", viewport=size)
+    page.locator(".mb-turn a").first.focus()
+    seen = 0
+    for _ in range(60):
+        page.keyboard.press("Shift+Tab")
+        place = page.evaluate("""() => {
+          const e = document.activeElement.closest(".bd-article *");
+          return e && e.getBoundingClientRect().top - document.querySelector(".mb-bar").getBoundingClientRect().bottom;
+        }""")
+        if place is not None:
+            seen += 1
+            assert place >= 0
+    assert seen > 20
+
+
+def test_what_is_in_the_bar_scrolls_nothing(visit: Open) -> None:
+    for size in (DESK, PHONE):
+        page = visit("concepts/shapes.html", viewport=size)
+        page.evaluate("scrollTo({top: 1500, behavior: 'instant'})")
+        for tool in page.locator(".mb-bar :is(a, button, input:checked)").all():
+            if tool.is_visible():
+                tool.focus()
+                assert page.evaluate("scrollY") == 1500
+
+
+@SIZES
+@pytest.mark.parametrize("name", ["index", "concepts/shapes", "reference/models/convolution"])
+def test_nothing_moves_while_a_page_opens(name: str, size: dict, visit: Open, address: str) -> None:
+    page = visit("search.html", viewport=size)
+    page.add_init_script("""window.moved = []; new PerformanceObserver((list) => {
+      for (const { value, sources } of list.getEntries()) moved.push([value, sources.map((s) => s.node?.className)]);
+    }).observe({type: "layout-shift", buffered: true})""")
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    page.evaluate("document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 300)))")
+    assert page.evaluate("window.moved") == []
 
 
 @pytest.mark.parametrize("name", ["concepts/shapes", "reference/models/losses", "reference/errors/shapes", "index"])
 def test_the_sidebar_shows_the_section_that_one_is_in(name: str, visit: Open) -> None:
     page = visit(f"{name}.html")
     sidebar = page.locator(".bd-sidebar-primary nav[aria-label=Main]")
-    opened = sidebar.locator("details[open]")
-    assert opened.count() == (name != "index")
+    assert sidebar.locator("details[open]").count() == (name != "index")
     assert sidebar.locator("a:visible").count() <= 22
     if name != "index":
         current = sidebar.locator("a[aria-current=page]")
@@ -350,11 +442,101 @@ def test_the_sidebar_shows_the_section_that_one_is_in(name: str, visit: Open) ->
         assert urljoin(page.url, current.get_attribute("href")) == page.url
 
 
+def test_no_page_unfolds_more_links_than_one_takes_in(site: Path, record: dict) -> None:
+    for name in record["pages"]:
+        html = BeautifulSoup(
+            (site / f"{name}.html").read_text(encoding="utf-8"), "lxml", parse_only=SoupStrainer("nav")
+        )
+        links = html.select("nav[aria-label=Main] a")
+        shown = [link for link in links if all(fold.has_attr("open") for fold in link.find_parents("details"))]
+        assert len(links) >= len(record["pages"]) - 1
+        assert sum(link.find_next_sibling("details") is None for link in shown) <= 22, name
+        assert sum(link.get("aria-current") == "page" for link in shown) == (name != "index"), name
+
+
+def test_the_sidebar_brings_the_page_into_view(visit: Open) -> None:
+    """Also where the theme would put the sidebar back to where the last page left it."""
+    page = visit("index.html", viewport={"width": 1280, "height": 420})
+    page.evaluate("sessionStorage.setItem('sidebar-scroll-top', '0')")
+    page.goto(urljoin(page.url, "reference/errors/frameworks.html"))
+    expect(page.locator(".mb-nav a[aria-current=page]")).to_be_in_viewport()
+    assert page.evaluate("scrollY") == 0
+
+
 def test_a_section_of_the_sidebar_opens_by_keyboard(visit: Open) -> None:
     page = visit("concepts/shapes.html")
-    section = page.locator(".mb-section", has_text="Tutorials").last
+    section = page.locator(".mb-nav > details", has_text="Tutorials").last
     link = section.locator("a").first
     expect(link).to_be_hidden()
-    section.locator("summary").focus()
+    section.locator("summary").first.focus()
     page.keyboard.press("Enter")
     expect(link).to_be_visible()
+
+
+def test_the_menu_of_a_phone(visit: Open) -> None:
+    page = visit("reference/errors/frameworks.html", viewport=PHONE)
+    current = page.locator(".mb-nav a[aria-current=page]")
+    expect(current).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    expect(current).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(current).to_be_hidden()
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+def test_the_contents_of_a_phone(visit: Open) -> None:
+    page = visit("reference/errors/shapes.html", viewport=PHONE)
+    page.get_by_role("button", name="On this page").click()
+    link = page.locator(".mb-toc a").nth(12)
+    link.click()
+    expect(link).to_be_hidden()
+    heading = page.locator(f"{link.get_attribute('href')} h2")
+    expect(heading).to_be_in_viewport()
+    assert box(heading)["top"] >= box(page.locator(".mb-bar"))["bottom"]
+
+
+def test_the_contents_show_where_one_is(visit: Open) -> None:
+    page = visit("reference/errors/shapes.html")
+    marked = page.locator(".mb-toc a[aria-current]")
+    expect(marked).to_have_count(0)
+    links = page.locator(".mb-toc a").all()
+    assert len(links) > 20
+    for n in (3, 15, len(links) - 1, 7):  # down, to the end, and up again
+        words = links[n].inner_text()
+        heading = page.locator(f"{links[n].get_attribute('href')} h2")
+        heading.evaluate("e => scrollTo({top: scrollY + e.getBoundingClientRect().top - 120, behavior: 'instant'})")
+        expect(marked).to_have_text(words)
+        expect(marked).to_be_in_viewport()
+    links[9].click()
+    expect(marked).to_have_text(links[9].inner_text())
+
+
+def test_the_pages_before_and_after_by_keyboard(visit: Open) -> None:
+    """Across sections, in the order of the sidebar, by the titles that it shows."""
+    page = visit("getting_started/faq.html")
+    following = page.locator(".mb-turn a[rel=next]")
+    assert following.inner_text().split() == ["Next", "Logical", "and", "physical", "models"]
+    following.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/logical_and_physical_models.html")
+    assert page.locator(".mb-trail").inner_text() == "Concepts"
+    page.locator(".mb-turn a[rel=prev]").click()
+    page.wait_for_url("**/faq.html")
+
+
+def test_where_a_page_ran_is_one_line(visit: Open) -> None:
+    page = visit("concepts/shapes.html?backend=jax")
+    head = page.locator(".mb-head")
+    words = " ".join(head.inner_text().split())
+    assert re.fullmatch(r"Ran on JAX [\d.]+ in [\d.]+ s · Notebook · Script Run this page yourself", words)
+    assert head.bounding_box()["height"] < 30
+    switch(page, "all")
+    assert page.locator(".mb-run:visible").count() == len(BACKENDS)
+
+
+def test_a_phone_without_javascript_has_the_sidebar_below(visit: Open) -> None:
+    page = visit("concepts/shapes.html", viewport=PHONE, java_script_enabled=False)
+    expect(page.locator(".mb-bar button:visible")).to_have_count(0)
+    current = page.locator(".mb-nav a[aria-current=page]")
+    expect(current).to_be_visible()
+    assert page.locator(".mb-turn").bounding_box()["y"] < current.bounding_box()["y"]

@@ -103,7 +103,7 @@ def test_install_line(tiny: TinySite) -> None:
 
 def test_downloads(tiny: TinySite) -> None:
     html = tiny.html("page")
-    links = [a["href"] for a in html.select(".mb-home a")]
+    links = [a["href"] for a in html.select(".mb-run a")]
     assert links == [
         f"_downloads/pages/page-{name}.{ending}" for name in ("numpy", "jax") for ending in ("ipynb", "py")
     ]

@@ -1,8 +1,13 @@
-"""The sidebar: the sections of the root page's toctrees, folded but for the one that the reader is in."""
+"""The sidebar: what the toctrees of the root page list, and below it what the toctrees of those pages list.
+
+All of it is folded but for what the reader is in: a toctree's caption and a page that holds a toctree are folds.
+The order is that of Sphinx's own links to the previous and the next page.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -13,57 +18,94 @@ from sphinx.environment import BuildEnvironment
 
 from mithril_docs.site.state import digest
 
-#: The attribute of Sphinx's environment that holds the sections of the last build.
+#: The attribute of Sphinx's environment that holds a digest of the sidebar of the last build.
 _LAST = "mithril_docs_navigation"
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
-    """A section of the sidebar: its caption, and its pages, each a name and a title."""
+class Entry:
+    """A row of the sidebar.
 
-    caption: str
-    pages: tuple[tuple[str, str], ...]
+    Attributes
+    ----------
+    title
+        What it says.
+    page
+        The page that it leads to; none where it is a caption.
+    below
+        What it folds.
+    """
+
+    title: str
+    page: str | None
+    below: tuple[Entry, ...] = ()
+
+    def path_to(self, page: str) -> tuple[Entry, ...]:
+        """The rows from this one down to a page, both included; none where the page is not here."""
+        if self.page == page:
+            return (self,)
+        return next(((self, *path) for entry in self.below if (path := entry.path_to(page))), ())
 
 
 def setup(app: Sphinx) -> None:
     app.connect("env-updated", _write_all_where_it_changed)
     app.connect("html-page-context", _put)
+    app.add_js_file("navigation.js", loading_method="defer")
 
 
-def sections(env: BuildEnvironment) -> list[Section]:
-    """The sections in the order of the root page."""
-    found = []
-    for tree in env.get_doctree(env.config.root_doc).findall(addnodes.toctree):
-        pages = [(name, title or env.titles[name].astext()) for title, name in tree["entries"] if name in env.titles]
-        found.append(Section(tree.get("caption") or "", tuple(pages)))
+def entries(env: BuildEnvironment) -> list[Entry]:
+    """The rows of the sidebar. A page that several toctrees list stands where the first has it."""
+    root = env.config.root_doc
+    return _below(env, root, {root})
+
+
+def _below(env: BuildEnvironment, name: str, seen: set[str]) -> list[Entry]:
+    """What the toctrees of a page list: a fold for each caption, but where a page has one toctree alone."""
+    trees = list(env.tocs[name].findall(addnodes.toctree))
+    found: list[Entry] = []
+    for tree in trees:
+        rows: list[Entry] = []
+        for title, page in tree["entries"]:
+            if page in env.titles and page not in seen:
+                seen.add(page)
+                rows.append(Entry(title or env.titles[page].astext(), page, tuple(_below(env, page, seen))))
+        caption = tree.get("caption")
+        if caption and (len(trees) > 1 or name == env.config.root_doc):
+            found.append(Entry(caption, None, tuple(rows)))
+        else:
+            found += rows
     return found
 
 
 def _write_all_where_it_changed(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Every page, where a title or the order of pages is another than on the pages written last."""
-    before, now = getattr(env, _LAST, None), digest(sections(env))
+    before, now = getattr(env, _LAST, None), digest(entries(env))
     setattr(env, _LAST, now)
     return [] if before == now else list(env.found_docs)
 
 
 def _put(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Give the page's template the sidebar."""
+    """Give the page's template the sidebar, and the rows that the page is under."""
     if not hasattr(app.builder, _LAST):
-        setattr(app.builder, _LAST, sections(app.env))
+        setattr(app.builder, _LAST, entries(app.env))
+    rows: list[Entry] = getattr(app.builder, _LAST)
+    path = next((path for row in rows if (path := row.path_to(pagename))), ())
     pathto = context["pathto"]
-    rows = []
-    for section in getattr(app.builder, _LAST):
-        here = any(name == pagename for name, _ in section.pages)
-        links = "\n".join(_link(name, title, pathto(name), name == pagename) for name, title in section.pages)
-        opened = " open" if here else ""
-        rows.append(
-            f'<details class="mb-section"{opened}><summary>{escape(section.caption)}</summary>\n'
-            f'<ul class="nav bd-sidenav">\n{links}\n</ul></details>'
-        )
-    context["mithril_sections"] = "\n".join(rows)
+    context["mithril_sidebar"] = "\n".join(_row(row, path, pathto) for row in rows)
+    context["mithril_trail"] = [(row.title, pathto(row.page) if row.page else "") for row in path[:-1]]
 
 
-def _link(name: str, title: str, address: str, current: bool) -> str:
-    row, link = (" current active", ' class="current reference internal" aria-current="page"') if current else (
-        "", ' class="reference internal"')  # fmt: skip
-    return f'<li class="toctree-l1{row}"><a{link} href="{escape(address)}">{escape(title)}</a></li>'
+def _row(row: Entry, path: tuple[Entry, ...], pathto: Callable[[str], str]) -> str:
+    """A row and what it folds. The folds on the path to the page are open."""
+    open_ = " open" if row in path else ""
+    below = "".join(f"<li>{_row(entry, path, pathto)}</li>\n" for entry in row.below)
+    title = escape(row.title)
+    if row.page is None:
+        return f'<details class="mb-fold"{open_}><summary>{title}</summary>\n<ul>\n{below}</ul></details>'
+    here = ' aria-current="page"' if path and row == path[-1] else ""
+    link = f'<a href="{escape(pathto(row.page))}"{here}>{title}</a>'
+    if not below:
+        return link
+    words = escape(f"Pages under {row.title}")
+    fold = f'<details class="mb-fold"{open_}><summary aria-label="{words}"></summary>\n<ul>\n{below}</ul></details>'
+    return f"{link}{fold}"

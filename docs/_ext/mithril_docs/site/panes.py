@@ -37,7 +37,7 @@ class Variants(nodes.General, nodes.Element):
 
 
 class PageHead(nodes.General, nodes.Element):
-    """The switcher, where the page ran, and how to run it at home. Rendered from a template."""
+    """Where the page ran, its downloads, and how to run it at home. Rendered from a template."""
 
 
 class Panes(SphinxTransform):
@@ -122,11 +122,13 @@ def _visit_page_head(self: SphinxTranslator, node: PageHead) -> None:
 
 
 def _head_of_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Choose the backend before the first paint, and without JavaScript show the first one."""
+    """Choose the backend before the first paint, and without JavaScript show the first one; fill the switcher."""
     record = build_of(app).records.get(pagename)
     if record is None or not record.shown:
         return
     shown = record.shown
+    if len(shown) > 1:
+        context["mithril_views"] = [*((name, BACKENDS[name].title) for name in shown), ("all", "Compare")]
     rules = [f"html[data-backend={name}] [data-backends]:not([data-backends~={name}])" for name in shown] + [
         f"html:not([data-backend]) [data-backends]:not([data-backends~={shown[0]}])"
     ]

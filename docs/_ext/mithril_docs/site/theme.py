@@ -51,13 +51,12 @@ DEFERRED = (
     "documentation_options.js",
     "doctools.js",
     "sphinx_highlight.js",
-    "sphinx-book-theme.js",
     "clipboard.min.js",
     "copybutton.js",
     "design-tabs.js",
 )
-# Scripts that the overridden templates no longer load.
-UNUSED = ("fontawesome.js", "bootstrap.js")
+# Scripts that no page loads. The last takes the focus from the buttons of the bar when they are pressed.
+UNUSED = ("fontawesome.js", "bootstrap.js", "sphinx-book-theme.js")
 
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+,?)+)\{--fa:"([^"]+)"\}')
 ICON_NAME = re.compile(r"\bfa-[a-z0-9-]+")
@@ -77,6 +76,8 @@ def trim_assets(app: Sphinx, pagename: str, templatename: str, context: dict[str
         name = Path(asset.filename or "").name
         # The theme's settings for a version switcher and for search as you type: neither is on.
         if not name and asset.attributes.get("body", "").lstrip().startswith("DOCUMENTATION_OPTIONS."):
+            return False
+        if name in UNUSED:
             return False
         return all(mark in body for start, mark in USED_WITH.items() if name.startswith(start))
 
