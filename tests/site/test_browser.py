@@ -20,6 +20,8 @@ from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 TITLES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mlx": "MLX", "all": "Compare"}
 CLASSES = {"numpy": "NumpyBackend", "torch": "TorchBackend", "jax": "JaxBackend", "mlx": "MlxBackend"}
+#: A page with a single backend cell, that gives another output on each backend and shows one of them at a time.
+PLAIN = "concepts/logical_and_physical_models"
 Open = Callable[..., Page]
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -97,7 +99,7 @@ def asked_for(page: Page) -> str | None:
 
 
 def test_a_click_changes_code_and_outputs_in_place(visit: Open) -> None:
-    page = visit()
+    page = visit(f"{PLAIN}.html")
     assert_shows(page, "numpy")
     seen = {"numpy": outputs(page)}
     page.evaluate("window.same = true")
@@ -243,7 +245,7 @@ def test_the_switcher_is_one_line_on_a_phone(visit: Open) -> None:
 
 
 def test_without_javascript_the_first_view_is_whole(visit: Open, site: Path, record: dict) -> None:
-    page = visit(java_script_enabled=False)
+    page = visit(f"{PLAIN}.html", java_script_enabled=False)
     expect(page.locator(".mb-switch")).to_be_hidden()
     expect(page.locator(".mb-missing")).to_have_count(0)
     for pane in page.locator(".bd-article [data-backends]").all():
@@ -253,9 +255,9 @@ def test_without_javascript_the_first_view_is_whole(visit: Open, site: Path, rec
     for name in BACKENDS:
         expect(backend_cell(page, name)).to_be_visible(visible=name == "numpy")
     # The view holds every cell of the NumPy notebook, each with an output where it has one there.
-    made = nbformat.read(site / "_downloads" / "pages" / "index-numpy.ipynb", as_version=4)
+    made = nbformat.read(site / "_downloads" / "pages" / f"{PLAIN}-numpy.ipynb", as_version=4)
     cells = [cell for cell in made.cells if cell.cell_type == "code"]
-    assert len(cells) == record["pages"]["index"]["backends"]["numpy"]["cells"]
+    assert len(cells) == record["pages"][PLAIN]["backends"]["numpy"]["cells"]
     assert page.locator(".cell_input:visible").count() == len(cells)
     assert len(outputs(page)) == sum(bool(cell.outputs) for cell in cells)
 

@@ -26,6 +26,18 @@ PAGE = (
     ":::{note}\nA note for all, see [the other page](other).\n:::\n",
     ":::{install}\n:::\n",
 )
+#: A page with all that the front page has and others have not.
+FRONT_PAGE = (
+    ":::{facts} package\n:::\n\n:::{facts} build\n:::\n",
+    "## Section\n\n:::{ran}\n:::\n",
+    IMPORT,
+    BACKEND,
+    cell("print(type(backend).__name__)", ":tags: [together]"),
+    cell("print('the same')", ":tags: [together]"),
+    "::::{tab-set}\n:::{tab-item} NumPy\n```{install} numpy\n```\n:::",
+    ":::{tab-item} JAX\n```{install} jax\n```\n:::\n::::\n",
+    '+++ {"tags": ["site"]}\n\nFor the site alone.\n\n+++\n\nFor all.\n',
+)
 MULTILINE = 'text = """one\ntwo"""\nraise ValueError(\'as declared\')'
 ON_JAX = "if type(backend).__name__ == 'JaxBackend': raise ValueError('not on JAX')"
 
@@ -35,6 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinySite, set[str]]
     """The site, and the pages that its second build wrote again."""
     tiny = TinySite(tmp_path_factory.mktemp("render"))
     tiny.page("page", *PAGE)
+    tiny.page("front", *FRONT_PAGE)
     tiny.page("other", extra="unsupported: {jax: it cannot be.}")
     wrong = cell("ml.compile(42, backend, jit=False)", ":raises: {all: {Exception: Unsupported model type}}")
     tiny.page("declared", IMPORT, BACKEND, wrong)
@@ -118,6 +131,42 @@ def test_downloads(tiny: TinySite) -> None:
     script = (tiny.out / "_downloads/pages/page-numpy.py").read_text()
     assert "backend = ml.NumpyBackend()" in script and "only here" not in script and "A passage" not in script
     compile(script, "page", "exec")
+
+
+def test_outputs_stand_together_in_every_view(tiny: TinySite) -> None:
+    html = tiny.html("front")
+    panes = html.select(".mb-together > *")
+    assert [[part.text.strip() for part in pane.select(".mb-label, pre")] for pane in panes] == [
+        ["NumPy", "NumpyBackend"],
+        ["JAX", "JaxBackend"],
+    ]
+    assert not html.select(".mb-together [data-backends]") and not panes[0].find_parent(attrs={"data-backends": True})
+    assert [label.text for label in html.select(".mb-same")] == ["Same on all backends"]  # alike, it stands once
+
+
+def test_a_page_says_where_its_head_stands(tiny: TinySite) -> None:
+    (ran,) = tiny.html("front").select(".mb-ran")
+    assert ran.find_previous(["h1", "h2"]).text.startswith("Section")
+
+
+def test_an_install_line_of_a_named_backend(tiny: TinySite) -> None:
+    lines = [row.text.split()[-1].partition("==")[0] for row in tiny.html("front").select(".sd-tab-content pre")]
+    assert lines == ["scipy", "jax"]
+
+
+def test_facts_stand_in_a_line(tiny: TinySite) -> None:
+    html, record = tiny.html("front"), tiny.record()
+    cells = sum(run.get("cells", 0) for page in record["pages"].values() for run in page["backends"].values())
+    told = [item.text.strip() for item in html.select(".mb-facts-build > li")]
+    assert told[:2] == [f"{len(record['pages'])} pages", f"{cells} cells executed"]
+    assert html.select_one(".mb-facts-package > li").text.strip() == f"Version {record['mithril']}"
+
+
+def test_a_notebook_leaves_out_what_is_for_the_site_alone(tiny: TinySite) -> None:
+    made = nbformat.read(tiny.out / "_downloads/pages/front-jax.ipynb", as_version=4)
+    prose = "\n".join(c.source for c in made.cells if c.cell_type == "markdown")
+    assert "For all." in prose and "For the site alone." not in prose and "facts" not in prose.lower()
+    assert prose.count("pip install") == 2 and "jax==" in prose.rpartition("pip install")[2]  # its head's and its own
 
 
 def test_a_declared_failure_shows_its_message_alone(tiny: TinySite) -> None:

@@ -12,6 +12,8 @@ from mithril_docs.build.records import Build, Record
 from mithril_docs.page import Cell
 
 FOLDER = "_downloads/pages"
+#: The tag of prose that a notebook has no use for.
+SITE = "site"
 
 
 def download_path(page: str, backend: str, ending: str) -> str:
@@ -46,7 +48,7 @@ def notebook(backend: str, record: Record, build: Build) -> Node:
         identifier = f"c{len(cells)}"
         if cell.code:
             cells.append(new_cell("code", cell.source, identifier, {"tags": _tags(cell, backend)}, outputs))
-        elif prose := plain_markdown(cell.source, backend, line):
+        elif SITE not in cell.tags and (prose := plain_markdown(cell.source, backend, line)):
             cells.append(new_cell("markdown", prose, identifier, {}))
     head = f"The requirements of this notebook, for {BACKENDS[backend].title}:\n\n```shell\n{line} ipykernel\n```"
     cells.insert(1, new_cell("markdown", head, "install", {}))
@@ -104,6 +106,12 @@ def _guarded(source: str) -> str:
     return "\n".join(["try:", *rows, "except Exception as _error:", f"    {printed}"])
 
 
+#: Directives that a notebook has no use for, with all that is in them.
+LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "ran", "raw"}
+#: Directives of which only the content counts.
+PLAIN = {"backends", "install", "div", "tab-set", "tab-item"}
+
+
 def plain_markdown(source: str, backend: str, line: str) -> str:
     """Prose for any Jupyter: passages of other backends left out, directives and roles made plain Markdown.
 
@@ -118,11 +126,11 @@ def plain_markdown(source: str, backend: str, line: str) -> str:
         elif opening:
             fence, name, argument = opening.groups()
             keep = name != "backends" or backend in argument.split()
-            drop = not keep or name in ("toctree", "verification", "index")
-            kind = "drop" if drop else "plain" if name in ("backends", "install") else "quote"
+            keep &= name not in LEFT_OUT and not any(kind == "drop" for _, kind in fences)
+            kind = "drop" if not keep else "plain" if name in PLAIN else "quote"
             fences.append((fence, kind))
             if name == "install":
-                rows += ["```shell", line, "```"]
+                rows += ["```shell", line, "```"] if keep and argument in ("", backend) else []
             elif kind == "quote":
                 rows.append(f"> **{argument or name.capitalize()}**")
         elif any(kind == "drop" for _, kind in fences):

@@ -10,6 +10,8 @@ from mithril_docs.build.records import Record
 from mithril_docs.page import Cell, Page
 from mithril_docs.results import Result
 
+#: The tag of a cell whose outputs stand side by side in every view.
+TOGETHER = "together"
 #: A notebook, a cell or an output in the notebook format, version 4.5, as plain values.
 Node = dict[str, Any]
 
@@ -30,7 +32,7 @@ def merged_notebook(record: Record) -> Node:
 
     A code cell whose code and outputs are the same everywhere stays one cell. Otherwise its code comes first, a cell
     a variant, then its outputs, a cell a variant without its input. ``metadata.mithril`` of each says which backends
-    it is for; the cells of one ``group`` take turns in one place.
+    it is for; the cells of one ``group`` take turns in one place, or stand there ``together``.
     """
     cells: list[Node] = []
     lines: list[int] = []
@@ -98,5 +100,6 @@ def _group(backends: list[str], value_of: Callable[[str], Any]) -> list[tuple[li
 
 def _code_cell(cell: Cell, part: str, backends: list[str], source: str, outputs: list[Node]) -> Node:
     mark = {"group": f"{cell.index}-{part}", "part": part, "backends": backends}
+    mark["together"] = part == "output" and TOGETHER in cell.tags
     shown = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
     return new_cell("code", source, "", shown | {"mithril": mark}, outputs)

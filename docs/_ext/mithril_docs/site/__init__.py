@@ -11,6 +11,7 @@ from mithril_docs.site import (
     address,
     assistants,
     coverage,
+    facts,
     foot,
     glossary,
     memory,
@@ -35,7 +36,7 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
     machine = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
-    published = (search, assistants, address, social, foot)
+    published = (facts, search, assistants, address, social, foot)
     for part in (*machine, *published, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.

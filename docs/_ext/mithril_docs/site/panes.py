@@ -29,11 +29,11 @@ def setup(app: Sphinx) -> None:
 
 
 class Pane(nodes.General, nodes.Element):
-    """Content for some backends only."""
+    """Content for some backends only; with ``together``, shown in every view all the same."""
 
 
 class Variants(nodes.General, nodes.Element):
-    """Panes that take turns in one place."""
+    """Panes that take turns in one place, or with ``together``, stand there side by side."""
 
 
 class PageHead(nodes.General, nodes.Element):
@@ -53,12 +53,14 @@ class Panes(SphinxTransform):
             if mark["part"] != "code":
                 _label_outputs(cell, mark, record.shown)
             if mark["backends"] != record.shown:
-                pane = Pane(backends=mark["backends"], shown=record.shown)
+                pane = Pane(backends=mark["backends"], shown=record.shown, together=mark["together"])
                 cell.replace_self(pane)
                 pane += cell
                 _group_with_previous(pane, mark["group"])
         for image in self.document.findall(nodes.image):
             image["loading"] = "lazy"
+        if any(self.document.findall(PageHead)):  # the page says where
+            return
         title = next(iter(self.document.findall(nodes.title)), None)
         section = title.parent if title is not None else None
         if title is not None and section is not None and (record.shown or record.failures):
@@ -71,7 +73,8 @@ def _label_outputs(cell: nodes.Element, mark: dict[str, Any], shown: list[str]) 
             continue
         same = mark["backends"] == shown
         words = "Same on all backends" if same else titles(mark["backends"])
-        output.insert(0, nodes.paragraph("", words, classes=["mb-label", "mb-same" if same else "mb-own"]))
+        kind = "mb-same" if same else "mb-always" if mark["together"] else "mb-own"
+        output.insert(0, nodes.paragraph("", words, classes=["mb-label", kind]))
 
 
 def _group_with_previous(pane: Pane, group: str) -> None:
@@ -79,18 +82,20 @@ def _group_with_previous(pane: Pane, group: str) -> None:
     index = parent.index(pane)
     before = parent[index - 1] if index else None
     if not (isinstance(before, Variants) and before["group"] == group):
-        before = Variants(group=group)
+        before = Variants(group=group, together=pane.get("together"))
         parent.insert(index, before)
     parent.remove(pane)
     before += pane
 
 
 def _visit_pane(self: SphinxTranslator, node: Pane) -> None:
-    self.body.append(f'<div class="mb-pane" data-backends="{" ".join(node["backends"])}">')  # type: ignore[attr-defined]
+    backends = " ".join(node["backends"])
+    tag = '<div class="mb-each">' if node.get("together") else f'<div class="mb-pane" data-backends="{backends}">'
+    self.body.append(tag)  # type: ignore[attr-defined]
 
 
 def _visit_variants(self: SphinxTranslator, node: Variants) -> None:
-    self.body.append('<div class="mb-variants">')  # type: ignore[attr-defined]
+    self.body.append(f'<div class="{"mb-together" if node.get("together") else "mb-variants"}">')  # type: ignore[attr-defined]
 
 
 def _depart_div(self: SphinxTranslator, node: nodes.Element) -> None:

@@ -41,6 +41,7 @@ USED_WITH = {
     "design-tabs.js": "sd-tab-set",
     "sphinx-design.min.css": "sd-",
     "mystnb.": "cell_",
+    "landing.css": "mb-landing",
     "reference.css": "mb-reference",
     "reference.js": "mb-matrix",
     "errors-index.js": "mb-paste",

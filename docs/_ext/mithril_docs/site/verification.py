@@ -12,7 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs.backends import BACKENDS
-from mithril_docs.build.records import Record, Run
+from mithril_docs.build.assistants import mithril_version
+from mithril_docs.build.records import Build, Record, Run
 from mithril_docs.page import roadmap
 from mithril_docs.site.coverage import coverage
 from mithril_docs.site.pages import RECORDS
@@ -38,9 +39,8 @@ def setup(app: Sphinx) -> None:
 def record_of(app: Sphinx) -> dict[str, Any]:
     """The record in the form that tools read; see the design for its shape."""
     build = build_of(app)
-    versions = [environment.versions for environment in build.environments.values()]
     return {
-        "mithril": next((found["mithril"] for found in versions if "mithril" in found), None),
+        "mithril": mithril_version(build) or None,
         "environments": {name: environment.versions for name, environment in build.environments.items()},
         "pages": {name: _page(record) for name, record in build.records.items() if record.page.runs or record.failures},
         "coverage": coverage(app),
