@@ -15,6 +15,7 @@ from mithril_docs.site import (
     pages,
     panes,
     passages,
+    pictures,
     private,
     state,
     takeaways,
@@ -29,7 +30,20 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
-    parts = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
+    parts = (
+        private,
+        memory,
+        state,
+        pages,
+        panes,
+        passages,
+        pictures,
+        glossary,
+        coverage,
+        navigation,
+        verification,
+        takeaways,
+    )
     for part in (*parts, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
