@@ -50,6 +50,10 @@ _SOUND = r"""async () => {
     const stretched = image.height / image.width / (image.naturalHeight / image.naturalWidth);
     if (Math.abs(stretched - 1) > 0.03) found.push(`stretched ${stretched.toFixed(2)} times: ${image.src}`);
   }
+  for (const picture of all(".bd-article svg[role=img]")) {
+    const label = picture.getAttribute("aria-label") ?? "";
+    if (/^\s*$|\.\w{3,4}$/.test(label)) found.push(`no words for a picture: ${label}`);
+  }
   for (const pre of all(".cell_output pre"))
     if (/^<Figure size/.test(pre.textContent)) found.push(`a picture is missing: ${pre.textContent}`);
   return found;

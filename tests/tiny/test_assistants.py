@@ -168,8 +168,7 @@ def test_code_and_outputs_of_the_first_backend(built: TinySite) -> None:
     assert "```python\nprint('same')\n```\n\nOutput:\n\n```text\nsame\n```" in text
     assert "Output on NumPy:\n\n```text\nNumpyBackend\n```" in text and "JaxBackend" not in text
     assert "Output:\n\n```text\nValueError: `quoted`\n```" in text
-    picture = re.search(r"!\[A rising line\]\(\.\./(_images/\w+\.png)\)", text)
-    assert picture and (built.out / picture[1]).is_file()
+    assert "*Picture: A rising line*" in text
     assert "See [the other](../other.md)." in text and "alone" not in text
     assert re.search(r"^- Executed on NumPy [\d.]+, JAX [\d.]+\.$", text, re.MULTILINE)
     assert "those of NumPy; also for [JAX](runs.jax.md)." in text

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mithril_docs.build import pictures
 from mithril_docs.build.records import Record
 from mithril_docs.page import Cell, Page
 from mithril_docs.results import Result
@@ -52,7 +53,8 @@ def view_notebook(page: Page, result: Result) -> Iterator[tuple[Cell, list[Node]
         if not cell.code:
             yield cell, []
         elif cell.runs_on(result.backend):
-            yield dataclasses.replace(cell, source=cell.source_for(result.backend)), result.outputs.get(cell.number, [])
+            outputs = pictures.for_home(result.outputs.get(cell.number, []))
+            yield dataclasses.replace(cell, source=cell.source_for(result.backend)), outputs
 
 
 def _metadata(page: Page) -> dict[str, Any]:
@@ -75,7 +77,11 @@ def _merge_cell(cell: Cell, record: Record) -> Iterator[Node]:
         return result.outputs.get(cell.number, []) if result else []
 
     codes = _group(backends, cell.source_for)
-    outputs = _group(backends, outputs_of)
+    # Figures that look the same are the same: an SVG has digits that no eye sees.
+    outputs = [
+        (names, pictures.for_site(outputs_of(names[0])))
+        for names, _ in _group(backends, lambda name: pictures.for_home(outputs_of(name)))
+    ]
     if len(codes) == 1 and len(outputs) == 1:
         yield _code_cell(cell, "cell", *codes[0], outputs[0][1])
         return

@@ -9,7 +9,7 @@ import os
 import threading
 
 from mithril_docs.backends import BACKENDS, Backend
-from mithril_docs.execute import shell
+from mithril_docs.execute import figures, shell
 
 
 def _prepare(backend: Backend) -> None:
@@ -27,9 +27,10 @@ def _prepare(backend: Backend) -> None:
     ):
         importlib.import_module(name)
     exec(backend.startup)
-    shell.make()
+    made = shell.make()
     # It hooks into the shell when it is imported.
     importlib.import_module("matplotlib_inline.backend_inline")
+    figures.also_as_svg(made)
     # What is here now lives as long as a page, so a page's collector need not look at it, nor copy its memory.
     gc.collect()
     gc.freeze()

@@ -19,6 +19,7 @@ from mithril_docs.site import (
     pages,
     panes,
     passages,
+    pictures,
     private,
     search,
     social,
@@ -35,9 +36,10 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
-    machine = (private, memory, state, pages, panes, passages, glossary, coverage, navigation, verification, takeaways)
-    published = (facts, search, assistants, address, social, foot)
-    for part in (*machine, *published, theme):
+    reading = (private, memory, state, pages, panes, passages, pictures, glossary)
+    telling = (coverage, navigation, verification, facts, takeaways)
+    published = (search, assistants, address, social, foot)
+    for part in (*reading, *telling, *published, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
     tables = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.parent.glob("*/*.toml"))]

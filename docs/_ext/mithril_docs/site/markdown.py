@@ -18,6 +18,7 @@ from sphinx_design.dropdown import dropdown_main, dropdown_title
 
 from mithril_docs.site import private
 from mithril_docs.site.panes import PageHead, Pane
+from mithril_docs.site.pictures import Picture
 
 #: What Pygments calls a language, and what a fence calls it; others keep their name.
 LANGUAGES = {"ipython3": "python", "ipythontb": "text", "myst-ansi": "text", "default": "text", "none": "text"}
@@ -279,6 +280,11 @@ class Writer:
         file = self._images.get(node["uri"])
         address = self._file(f"_images/{file}") if file else node["uri"]
         return f"![{self._inline(nodes.Text(node.get('alt', '')))}]({address})"
+
+    @_inline.register
+    def _(self, node: Picture) -> str:
+        words = self._inline(nodes.Text(node["alt"]))
+        return f"*Picture: {words}*" if words else ""
 
     @_inline.register
     def _(self, node: nodes.reference) -> str:
