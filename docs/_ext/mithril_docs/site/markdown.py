@@ -118,6 +118,10 @@ class Writer:
         return f"**{self._line(node)}**"
 
     @_block.register
+    def _(self, node: Picture) -> str:
+        return f"*Picture: {self._inline(nodes.Text(node['alt']))}*" if node["alt"] else ""
+
+    @_block.register
     def _(self, node: dropdown_main) -> str:
         """What opens on a click, with all that is in it, as an item of a list."""
         titles = [self._line(child) for child in node.children if isinstance(child, dropdown_title)]
@@ -280,11 +284,6 @@ class Writer:
         file = self._images.get(node["uri"])
         address = self._file(f"_images/{file}") if file else node["uri"]
         return f"![{self._inline(nodes.Text(node.get('alt', '')))}]({address})"
-
-    @_inline.register
-    def _(self, node: Picture) -> str:
-        words = self._inline(nodes.Text(node["alt"]))
-        return f"*Picture: {words}*" if words else ""
 
     @_inline.register
     def _(self, node: nodes.reference) -> str:
