@@ -50,7 +50,7 @@ def _write_lists(app: Sphinx, exception: Exception | None) -> None:
     root = app.config.root_doc
     described = {name: str(record.page.front.get("description") or "") for name, record in build.records.items()}
     listed = [
-        (section.caption, [Entry(name, title, described.get(name, "")) for name, title in section.pages])
+        (section.title, [Entry(row.page, row.title, described.get(row.page, "")) for row in section.below if row.page])
         for section in sections(app.env)
     ]
     names = dict.fromkeys([root, *(entry.name for _, entries in listed for entry in entries)])

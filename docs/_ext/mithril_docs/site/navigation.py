@@ -7,7 +7,7 @@ The order is that of Sphinx's own links to the previous and the next page.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
@@ -75,6 +75,24 @@ def _below(env: BuildEnvironment, name: str, seen: set[str]) -> list[Entry]:
         else:
             found += rows
     return found
+
+
+def sections(env: BuildEnvironment) -> list[Entry]:
+    """The sidebar as a list of its captions, each with all pages below it, in reading order."""
+    made: list[Entry] = []
+    for entry in entries(env):
+        if entry.page is None:
+            made.append(dataclasses.replace(entry, below=tuple(_pages(entry))))
+        else:
+            made.append(Entry("", None, tuple(_pages(entry))))
+    return made
+
+
+def _pages(entry: Entry) -> Iterator[Entry]:
+    if entry.page is not None:
+        yield entry
+    for below in entry.below:
+        yield from _pages(below)
 
 
 def _write_all_where_it_changed(app: Sphinx, env: BuildEnvironment) -> list[str]:

@@ -261,7 +261,9 @@ def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[
     each section: what names it beside its titles, what it says, its index entries, its code.
     """
     env = app.env
-    captions = {env.config.root_doc: ""} | {name: part.caption for part in sections(env) for name, _ in part.pages}
+    captions = {env.config.root_doc: ""} | {
+        row.page: part.title for part in sections(env) for row in part.below if row.page
+    }
     pages, rows, texts = [], [], []
     for name in [*captions, *sorted(_kept(env).keys() - captions.keys())]:
         pages.append([app.builder.get_target_uri(name), env.titles[name].astext(), captions.get(name, "")])
