@@ -105,7 +105,7 @@ def _group(backends: list[str], value_of: Callable[[str], Any]) -> list[tuple[li
 
 
 def _code_cell(cell: Cell, part: str, backends: list[str], source: str, outputs: list[Node]) -> Node:
-    mark = {"group": f"{cell.index}-{part}", "part": part, "backends": backends}
-    mark["together"] = part == "output" and TOGETHER in cell.tags
+    together = part == "output" and TOGETHER in cell.tags
+    mark = {"group": f"{cell.index}-{part}", "part": part, "backends": backends, "together": together}
     shown = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
     return new_cell("code", source, "", shown | {"mithril": mark}, outputs)

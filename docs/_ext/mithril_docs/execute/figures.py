@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 def also_as_svg(shell: InteractiveShell) -> None:
     """Have the shell display every figure as SVG too."""
-    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, _svg)
+    formatter = shell.display_formatter
+    assert formatter is not None
+    formatter.formatters["image/svg+xml"].for_type(Figure, _svg)
 
 
 def _svg(figure: Figure) -> str | None:

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class SectionsCollector(EnvironmentCollector):
     def clear_doc(self, app: Sphinx, env: BuildEnvironment, docname: str) -> None:
         _kept(env).pop(docname, None)
 
-    def merge_other(self, app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEnvironment) -> None:
+    def merge_other(self, app: Sphinx, env: BuildEnvironment, docnames: Set[str], other: BuildEnvironment) -> None:
         _kept(env).update({name: found for name, found in _kept(other).items() if name in docnames})
 
     def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
