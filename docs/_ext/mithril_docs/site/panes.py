@@ -25,6 +25,7 @@ def setup(app: Sphinx) -> None:
     app.add_node(Variants, html=(_visit_variants, _depart_div))
     app.add_node(PageHead, html=(_visit_page_head, None))
     app.add_css_file("backend.css")
+    app.add_css_file("together.css")
     app.add_js_file("backend.js", loading_method="defer")
 
 

@@ -42,6 +42,7 @@ USED_WITH = {
     "sphinx-design.min.css": "sd-",
     "mystnb.": "cell_",
     "landing.css": "mb-landing",
+    "together.css": "mb-together",
     "reference.css": "mb-reference",
     "reference.js": "mb-matrix",
     "errors-index.js": "mb-paste",
