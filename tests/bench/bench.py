@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tests")]
 import gallery  # noqa: E402
 import growth  # noqa: E402
+import keystrokes  # noqa: E402
 import preview  # noqa: E402
 import report  # noqa: E402
 import stock  # noqa: E402
@@ -54,6 +55,7 @@ PARTS = {
     "growth": f"{growth.TIMES} times as many pages, on NumPy",
     "hello": "Hello World from an empty environment, download included, in seconds",
     "preview": "Live preview, from an edit to the browser (stock: sphinx-autobuild, jupyter-cache)",
+    "search": "The search, from a keystroke to its answers",
     "lighthouse": "Lighthouse",
 }
 
@@ -179,6 +181,10 @@ class Bench:
         self.our_cold("numpy")
         self.stock_cold("numpy")
         return preview.measure(self.run, self.site, self.stock, self.stock_folder("numpy"))
+
+    def search(self) -> tuple[Rows, str]:
+        self.our_html()
+        return keystrokes.measure(self.site.out)
 
     def hello(self) -> Rows:
         """Hello World by the clock: an empty environment, the page's install line, and its program."""
