@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 def also_as_svg(shell: InteractiveShell) -> None:
     """Have the shell display every figure as SVG too."""
+    assert shell.display_formatter is not None
     shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, _svg)
 
 
