@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+
 from support.places import BACKENDS
 
 
@@ -27,3 +31,13 @@ def test_values_were_compared_on_all_backends(record: dict) -> None:
 def test_digits_are_read(record: dict) -> None:
     accuracy = record["pages"]["tutorials/end_to_end/training"]["parity"]["test_accuracy"]["values"]
     assert set(accuracy) == set(BACKENDS) and min(accuracy.values()) >= 0.95
+
+
+def test_what_jit_costs_was_measured_on_all_backends(record: dict, site: Path) -> None:
+    values = record["pages"]["backends/index"]["measured"]["cost_of_jit"]
+    assert set(values) == set(BACKENDS)
+    numbers = np.array(list(values.values()))
+    assert numbers.shape == (len(BACKENDS), 2, 2, 3) and (numbers > 0).all()
+    quoting = [path for path in site.rglob("*.html") if 'class="mb-figure"' in path.read_text(encoding="utf-8")]
+    assert len(quoting) > 4
+    assert not [path for path in quoting if "(not measured)" in path.read_text(encoding="utf-8")]

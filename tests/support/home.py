@@ -192,7 +192,8 @@ class Home:
                 ran.append((index, written.number, stopped))
                 if stopped:
                     break
-                for name, value in _values(channels, list(written.metadata.get("parity", ()))).items():
+                compared = [name for name in written.metadata.get("parity", ()) if name in parity]
+                for name, value in _values(channels, compared).items():
                     if words := apart(parity[name]["values"][self.backend.name], value, 0.0):
                         yield written.number, f"parity value '{name}' {words}"
         finally:

@@ -7,6 +7,7 @@ import json
 import re
 
 from mithril_docs.backends import BACKENDS
+from mithril_docs.build.measured import figures, quoted
 from mithril_docs.build.notebook import Node, new_cell, new_notebook, view_notebook
 from mithril_docs.build.records import Build, Record
 from mithril_docs.page import Cell
@@ -44,11 +45,12 @@ def notebook(backend: str, record: Record, build: Build) -> Node:
     assert result is not None
     line = install_line(backend, record, build)
     cells: list[Node] = []
+    found = figures(build)
     for cell, outputs in view_notebook(record.page, result):
         identifier = f"c{len(cells)}"
         if cell.code:
             cells.append(new_cell("code", cell.source, identifier, {"tags": _tags(cell, backend)}, outputs))
-        elif SITE not in cell.tags and (prose := plain_markdown(cell.source, backend, line)):
+        elif SITE not in cell.tags and (prose := plain_markdown(quoted(cell.source, found), backend, line)):
             cells.append(new_cell("markdown", prose, identifier, {}))
     head = f"The requirements of this notebook, for {BACKENDS[backend].title}:\n\n```shell\n{line} ipykernel\n```"
     cells.insert(1, new_cell("markdown", head, "install", {}))
@@ -107,7 +109,7 @@ def _guarded(source: str) -> str:
 
 
 #: Directives that a notebook has no use for, with all that is in them.
-LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "ran", "raw"}
+LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "measured", "ran", "raw"}
 #: Directives of which only the content counts.
 PLAIN = {"backends", "install", "div", "tab-set", "tab-item"}
 

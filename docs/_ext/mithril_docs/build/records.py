@@ -16,6 +16,9 @@ from mithril_docs.store import CorruptEntryError, Store, page_key
 
 Status = Literal["ok", "failed", "unsupported", "stale"]
 
+#: What stands in the place of a tolerance where a value differs from run to run, and no two backends are compared.
+MEASURED = "measured"
+
 
 @dataclasses.dataclass
 class Run:
@@ -56,12 +59,15 @@ class Record:
     runs
         Backend to what became of it there; first those that the page declares, in the order of the table.
     parity
-        Name to value.
+        Name to value, for those that are compared.
+    measured
+        Name to what each backend recorded, for those that are not.
     """
 
     page: Page
     runs: dict[str, Run]
     parity: dict[str, Parity]
+    measured: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def shown(self) -> list[str]:
@@ -99,10 +105,11 @@ def collect(docs: Path, store: Store, backends: list[str]) -> Build:
 def _record(page: Page, store: Store, environments: dict[str, Environment]) -> Record:
     runs = {name: _run(page, name, store, found) for name, found in environments.items() if name in page.backends}
     parity = {name: value for cell in page.cells for name, value in _parity(cell, runs)}
+    measured = {name: _recorded(name, runs) for cell in page.cells for name in _named(cell, measured=True)}
     for name in environments:
         if page.runs and name in page.unsupported:
             runs[name] = Run("unsupported", [Failure(0, page.unsupported[name])])
-    return Record(page, runs, parity)
+    return Record(page, runs, parity, measured)
 
 
 def _run(page: Page, backend: str, store: Store, environment: Environment) -> Run:
@@ -124,8 +131,8 @@ def _run(page: Page, backend: str, store: Store, environment: Environment) -> Ru
 
 def _parity(cell: Cell, runs: dict[str, Run]) -> Iterator[tuple[str, Parity]]:
     """Compare what the backends recorded with the first of them; a backend that is apart has failed."""
-    for name, tolerance in cell.metadata.get("parity", {}).items():
-        values = {b: run.result.parity[name] for b, run in runs.items() if run.result and name in run.result.parity}
+    for name, tolerance in _named(cell, measured=False).items():
+        values = _recorded(name, runs)
         if not values:
             continue
         first, *others = values
@@ -138,6 +145,17 @@ def _parity(cell: Cell, runs: dict[str, Run]) -> Iterator[tuple[str, Parity]]:
                 runs[other].status = "failed"
                 runs[other].failures.append(Failure(cell.number, cause))
         yield name, Parity(float(tolerance), values, agrees)
+
+
+def _named(cell: Cell, *, measured: bool) -> dict[str, Any]:
+    """The values that a cell records, with their tolerance: those that are measured, or those that are compared."""
+    declared = cell.metadata.get("parity", {})
+    return {name: tolerance for name, tolerance in declared.items() if (tolerance == MEASURED) is measured}
+
+
+def _recorded(name: str, runs: dict[str, Run]) -> dict[str, Any]:
+    """Backend to the value that the page recorded there."""
+    return {b: run.result.parity[name] for b, run in runs.items() if run.result and name in run.result.parity}
 
 
 def environment_failures(build: Build) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mithril_docs.site import (
     facts,
     foot,
     glossary,
+    measured,
     memory,
     navigation,
     pages,
@@ -37,7 +38,7 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
     reading = (private, memory, state, pages, panes, passages, pictures, glossary)
-    telling = (coverage, navigation, verification, facts, takeaways)
+    telling = (coverage, navigation, verification, facts, measured, takeaways)
     published = (search, assistants, address, social, foot)
     for part in (*reading, *telling, *published, theme):
         part.setup(app)

@@ -52,6 +52,7 @@ def _page(record: Record) -> dict[str, Any]:
         "roadmap": record.page.roadmap,
         "backends": {name: _run(run) for name, run in record.runs.items()},
         "parity": {name: dataclasses.asdict(value) for name, value in record.parity.items()},
+        "measured": record.measured,
     } | ({"problems": [words for _, words in record.page.problems]} if record.page.problems else {})
 
 
