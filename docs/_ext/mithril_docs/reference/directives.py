@@ -36,10 +36,10 @@ LOGGER = logging.getLogger(__name__)
 
 #: What autodoc is told of classes whose methods are described too.
 MEMBERS = "   :members:\n   :inherited-members:\n   :undoc-members:\n"
-#: Where ``ml.TBD`` is described.
-TBD = ("reference/api/connections", "#tbd")
-#: What the matrix says once of all models that the C library does not hold.
-NOT_IN_C = "undefined symbol"
+#: Where ``ml.TBD`` is described, and what the C library lacks.
+TBD, LACKING = ("reference/api/connections", "#tbd"), ("backends/index", "#the-c-backend")
+#: The type of a tensor that may hold anything.
+ANYTHING = "bool | float | int"
 #: The name under which Sphinx keeps, while it reads a page, the methods of the last card.
 _METHODS = "mithril_methods"
 #: How a mark is shown.
@@ -137,10 +137,10 @@ class OptionsDirective(SphinxDirective):
         tells_of(self.env, f"{MODELS}-{name}")
         made: list[nodes.Node] = []
         if said:
-            made += [_box(_caption("Options")), options.listing(kind, said, self._undecided())]
+            made += [_box(_caption("Options")), options.listing(kind, said, self._linked(_code("ml.TBD"), TBD))]
         made.append(_box(*self._run(capability)))
         if methods:
-            made += [_box(_caption("Methods")), *methods]
+            made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]
         return [*made, _box(*_behind(capability.card))]
 
     def _run(self, capability: Capability) -> list[nodes.Node]:
@@ -155,25 +155,25 @@ class OptionsDirective(SphinxDirective):
             raise self.error(words) from None
         caption = _caption("Terminals of ")
         caption += _code(card.build)
-        parts: list[nodes.Node] = [caption, table(_terminals(model))]
+        parts: list[nodes.Node] = [caption, nodes.container("", table(_terminals(model)), classes=["mb-terminals"])]
         if dag := getattr(model, "dag", None):
             parts += [_caption(f"Made of {len(dag)} models"), _picture(graph.svg(model, card.name))]
         everywhere = models_of(self.env.app).values()
         offered = {backend: offered_bits(everywhere, backend) for backend in capability.results}
-        return [
-            *parts,
-            _caption("On each backend"),
-            table(_capability_rows(capability)),
-            *_words(capability, offered),
-        ]
+        rows = _capability_rows(capability)
+        for row in rows:
+            if row[0] == TITLES[C]:
+                row[0] = self._linked(nodes.inline("", row[0]), LACKING)
+        run = nodes.container("", table(rows), classes=["mb-capabilities"])
+        return [*parts, _caption("On each backend"), run, *_words(capability, offered)]
 
-    def _undecided(self) -> nodes.Node:
-        """``ml.TBD``, with a link to what it does in sites that describe it."""
-        page, anchor = TBD
+    def _linked(self, words: nodes.Node, place: tuple[str, str]) -> nodes.Node:
+        """Words that lead to a place, in sites that have its page."""
+        page, anchor = place
         if page not in self.env.found_docs:
-            return _code("ml.TBD")
+            return words
         address = self.env.app.builder.get_relative_uri(self.env.docname, page) + anchor
-        return nodes.reference("", "", _code("ml.TBD"), refuri=address, internal=True)
+        return nodes.reference("", "", words, refuri=address, internal=True)
 
 
 class SettingDirective(SphinxDirective):
@@ -248,7 +248,7 @@ def _terminals(model: Any) -> list[list[Any]]:
         rows.append([
             _code(key),
             "output" if key in outputs else "input",
-            f"tensor of {kind}" if tensor else kind,
+            kind if not tensor else "tensor" if kind == ANYTHING else f"tensor of {kind}",
             _code(_shape(shapes[key])) if tensor and shapes.get(key) is not None else "",
             "" if key in outputs else _default(data, tensor),
         ])  # fmt: skip
@@ -301,13 +301,13 @@ def _bits(capability: Capability, backend: str) -> str:
 def _words(capability: Capability, offered: dict[str, frozenset[str]]) -> list[nodes.Node]:
     """The error behind every "no" of a card, each once with the backends that raise it.
 
-    What holds for all models is left out, and told with the matrix: bits that a backend does not offer, and operators
-    that the C library does not hold.
+    What holds for nearly all models is left out, and told with the matrix: bits that a backend does not offer, and
+    errors on C, whose library has two operators.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for backend in capability.results:
         for column, verdict in capability.verdicts(backend).items():
-            if verdict.words and not (backend == C and NOT_IN_C in verdict.words):
+            if verdict.words and not (backend == C and verdict.mark == NO):
                 found.setdefault((COLUMNS[column], verdict.words), []).append(TITLES[backend])
         for bits, words in capability.precisions(backend).items():
             if words and bits in offered[backend]:
