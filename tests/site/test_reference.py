@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, Page, expect
 
 from mithril_docs.backends import mithril_folder
+from mithril_docs.models.cards import Card, cards
+from mithril_docs.page import find_pages
 from mithril_docs.reference import package
 from support.browser import DESK, PHONE
 from support.places import BACKENDS, EXTENSION, ROOT, STORE
@@ -148,6 +154,126 @@ def test_the_c_backend_ran_what_it_can(matrix: Tag) -> None:
     for name in ("Relu", "MatrixMultiply"):
         link = matrix.select_one(f'a[aria-label="{name} on C: does not run"]')
         assert "undefined symbol" in matrix.select_one(link["href"]).text
+
+
+# The cards.
+
+#: What an option needs beside it before it can be left to be determined.
+TOGETHER = {("Log", "cutoff"): "robust", ("Power", "threshold"): "robust", ("Sqrt", "cutoff"): "robust"}
+#: Values of the types that the cards state where a signature does not.
+VALUES = {"bool": [True, False], "float": [0.001, 2.5]}
+
+
+@dataclasses.dataclass
+class Option:
+    """An option as a card shows it: the type and default beside its name, and what is said of it."""
+
+    card: Card
+    name: str
+    told: str
+    said: Tag
+
+    def make(self, value: Any, **others: Any) -> Any:
+        """The model that the card runs, with another value of the option."""
+        offered = package.installed().models
+        names = {"ml": package.installed(), **vars(offered), self.card.name: lambda *args, **kwargs: (args, kwargs)}
+        args, kwargs = eval(self.card.build, names)
+        bound = inspect.signature(package.models()[self.card.name]).bind(*args, **kwargs)
+        bound.arguments |= {self.name: value, **others}
+        return package.models()[self.card.name](*bound.args, **bound.kwargs)
+
+
+@pytest.fixture(scope="module")
+def options(site: Path) -> list[Option]:
+    """Every option of every card that is run."""
+    found = []
+    for page in find_pages(ROOT / "docs"):
+        run = [card for card in cards(page) if card.build]
+        html = BeautifulSoup((site / f"{page.name}.html").read_text(encoding="utf-8"), "lxml") if run else None
+        for card in run:
+            section = html.find(id=f"mithril.models.{card.name}").find_parent("section")
+            for term in section.select(".mb-options > dt"):
+                told = term.select_one(".mb-type").text
+                found.append(Option(card, term.code.text, told, term.find_next_sibling("dd")))
+    return found
+
+
+def test_every_option_has_a_sentence(options: list[Option]) -> None:
+    shown = {(option.card.name, option.name.lstrip("*")) for option in options}
+    ran = {option.card.name for option in options}
+    for name, kind in package.models().items():
+        if name in ran:
+            assert {found for card, found in shown if card == name} == {*inspect.signature(kind).parameters}
+    assert len(ran) > 70 and all(option.said.text.strip().endswith(".") for option in options)
+
+
+def test_types_that_no_signature_states_are_accepted(options: list[Option]) -> None:
+    """A model is made with values of each type that the cards state, and with each string that they name."""
+    ours = [option for option in options if "(not annotated)" in option.told and option.name != "**kwargs"]
+    assert len(ours) > 10
+    made = 0
+    for option in options:
+        type_, *_ = option.told.partition(",")
+        values = VALUES.get(type_.split(" (")[0], []) if option in ours else []
+        if re.search(r"\bstr\b(?!\])", type_):
+            values = [code.text[1:-1] for code in option.said.select("code") if re.fullmatch('".*"', code.text)]
+        for value in values:
+            assert option.make(value), (option.card.name, option.name, value)
+            made += 1
+    assert made > 40
+
+
+def test_what_may_be_determined_later_becomes_an_input(options: list[Option]) -> None:
+    later = [option for option in options if "ml.TBD" in option.told.partition(", default")[0]]
+    assert len(later) > 60
+    for option in later:
+        needed = TOGETHER.get((option.card.name, option.name))
+        model = option.make(package.installed().TBD, **({needed: True} if needed else {}))
+        assert option.name in model.conns.input_keys, (option.card.name, option.name)
+
+
+def test_no_note_stands_on_many_cards(site: Path) -> None:
+    """What holds for most models is said once, with the matrix."""
+    notes: Counter[str] = Counter()
+    for file in sorted((site / "reference" / "models").glob("*.html")):
+        html = BeautifulSoup(file.read_text(encoding="utf-8"), "lxml")
+        notes.update(note.text for note in html.select(".mb-reference .mb-ran li"))
+    assert notes and max(notes.values()) < 6, notes.most_common(3)
+
+
+def test_the_search_finds_what_is_said_of_an_option(site: Path) -> None:
+    texts = [file.read_text(encoding="utf-8") for file in (site / "_static" / "search").glob("*.js")]
+    assert sum("The factor for negative numbers." in text for text in texts) == 1
+
+
+@pytest.mark.takes(30)
+def test_a_card_begins_with_formula_and_example(browser: Browser, address: str) -> None:
+    """Both end within 900 pixels of the heading, and no graph is wider than its column, on a phone neither."""
+    measured = """() => [...document.querySelectorAll("section:has(> dl.mb-card)")].map((card) => {
+        const box = (found) => found.getBoundingClientRect();
+        const example = card.querySelector(".cell .cell_input");
+        const formulas = [...card.querySelectorAll("div.math")];
+        const ends = [example, ...formulas].map((found) => box(found).bottom - box(card).top);
+        const wide = [...card.querySelectorAll(".mb-graph")].map((graph) => box(graph).width - card.clientWidth);
+        const order = [card.querySelector(".mb-card"), example, card.querySelector(".mb-reference")];
+        return {
+            name: card.querySelector("h2").firstChild.textContent,
+            end: Math.max(ends[0], ends[1] ?? 0),
+            wide: Math.max(...wide, 0),
+            ordered: order.every((found, i) => !i || box(order[i - 1]).bottom <= box(found).top),
+        };
+    })"""
+    found: dict[str, list[dict[str, Any]]] = {"desk": [], "phone": []}
+    for size, viewport in (("desk", DESK), ("phone", PHONE)):
+        context = browser.new_context(viewport=viewport, reduced_motion="reduce")
+        page = context.new_page()
+        for file in sorted((ROOT / "docs" / "reference" / "models").glob("*.md")):
+            page.goto(f"{address}/reference/models/{file.stem}.html")
+            found[size] += page.evaluate(measured)
+        context.close()
+    assert [len({card["name"] for card in every}) for every in found.values()] == [153, 153]
+    assert [card["name"] for card in found["desk"] if card["end"] > 900] == []
+    assert [card["name"] for every in found.values() for card in every if not card["ordered"] or card["wide"] > 1] == []
 
 
 # The matrix in a browser.

@@ -18,16 +18,26 @@ pytestmark = pytest.mark.takes(20)
 MODELS = cell("from mithril.models import *", "")
 
 
-def card(name: str, *options: str) -> str:
+def head(name: str, *options: str) -> str:
     return "\n".join([f"## {name}", "", f":::{{model}} {name}", *options, ":::", ""]) + "\n"
 
 
+def rest(name: str, *sentences: str) -> str:
+    return "\n".join([f":::{{options}} {name}", *sentences, ":::", ""]) + "\n"
+
+
+def card(name: str, *options: str) -> str:
+    """A card of a model without options, all in one place."""
+    return head(name, *options) + rest(name)
+
+
 RELU = card("Relu", ":build: Relu()", ":inputs: input=normal(2, 3)", ":harmless: it takes anything.")
-LINEAR = card("Linear", ":build: Linear(dimension=2)", ":inputs: input=normal(4, 3), w=normal(3, 2), b=normal(2)")
+LINEAR = head("Linear", ":build: Linear(dimension=2)", ":inputs: input=normal(4, 3), w=normal(3, 2), b=normal(2)")
+SAID = rest("Linear", ":dimension: How many `features` to return.", ":bool use_bias: Whether to add `b`.")
 WRONG = cell("open = Linear()", ":tags: [edge]")
 TWO = (
     IMPORT, MODELS, BACKEND, ":::{matrix}\n:::\n",
-    RELU, cell("relu = Relu()"), LINEAR, cell("linear = Linear()"), WRONG,
+    RELU, cell("relu = Relu()"), LINEAR, cell("linear = Linear()"), SAID, WRONG,
 )  # fmt: skip
 
 
@@ -81,6 +91,27 @@ def test_a_card_shows_what_ran(reference: Reference) -> None:
 
 
 @pytest.mark.xdist_group("reference")
+def test_a_card_reads_in_order(reference: Reference) -> None:
+    """The signature, the example, the options with the types that the signature lacks, and what the build measured."""
+    section = reference.tiny.html("models").select_one("#linear")
+    parts = [section.select_one(found) for found in ("dt.sig", ".cell", "dl.mb-options", "svg.mb-graph", ".tag_edge")]
+    assert parts == sorted(parts, key=[*section.descendants].index)
+    options = parts[2]
+    assert section.select_one("dt.sig").text.strip().startswith("mithril.models.Linear(dimension=None, use_bias=True)")
+    assert [" ".join(term.text.split()) for term in options.select("dt")] == [
+        "dimension int | None, default None",
+        "use_bias bool (not annotated), default True",
+    ]
+    assert [meaning.text.strip() for meaning in options.select("dd")] == [
+        "How many features to return.",
+        "Whether to add b.",
+    ]
+    captions = [caption.text.strip() for caption in section.select(".mb-caption")]
+    named = ["Options", "Terminals of Linear(dimension=2)", "Made of 2 models", "On each backend"]
+    assert captions == [*named, "Edge cases and limits"]
+
+
+@pytest.mark.xdist_group("reference")
 def test_the_matrix_has_the_backends_of_the_build(reference: Reference) -> None:
     html = reference.tiny.html("models")
     table = html.select_one(".mb-models")
@@ -114,8 +145,15 @@ def test_results_are_kept_a_model_at_a_time(reference: Reference) -> None:
 def test_two_renders_give_the_same(tiny: TinySite) -> None:
     """Pictures and tables do not depend on where the objects lie in memory."""
     build = ":build: OneToMany(cell_type=RNNCell(), max_sequence_length=3)"
+    said = rest("OneToMany", *(f":{name}: x" for name in ("cell_type", "max_sequence_length", "teacher_forcing")))
     made = cell("OneToMany(cell_type=RNNCell(), max_sequence_length=3)\nTensorToList();")
-    cards = [card("OneToMany", build, ":harmless: x"), made, card("TensorToList", ":build: TensorToList()"), WRONG]
+    cards = [
+        head("OneToMany", build, ":harmless: x"),
+        made,
+        said,
+        card("TensorToList", ":build: TensorToList()"),
+        WRONG,
+    ]
     tiny.page("models", IMPORT, MODELS, BACKEND, *cards)
     assert tiny.execute().returncode == 0
     seen = set()
@@ -133,7 +171,31 @@ NAMED = {
         "mithril.models has no class Nothing",
     ),
     "no_example": ((RELU,), "the card of Relu has no executed example"),
-    "no_edge": ((LINEAR, cell("linear = Linear()")), "the card of Linear needs an edge case"),
+    "no_edge": (
+        (card("Square", ":build: Square()"), cell("square = Square()")),
+        "the card of Square needs an edge case",
+    ),
+    "no_rest": (
+        (head("Cosine", ":build: Cosine()", ":harmless: x"), cell("cosine = Cosine()")),
+        "the card of Cosine needs ':::{options} Cosine'",
+    ),
+    "elsewhere": ((RELU, cell("relu = Relu()"), rest("Sine")), "the options of Sine do not stand behind"),
+    "no_sentence": (
+        (card("Softmax", ":build: Softmax()", ":harmless: x"), cell("softmax = Softmax()")),
+        "the option axis of Softmax has no sentence",
+    ),
+    "no_argument": (
+        (head("Tanh", ":build: Tanh()", ":harmless: x"), cell("tanh = Tanh()"), rest("Tanh", ":slope: x")),
+        "Tanh has no option slope",
+    ),
+    "no_type": (
+        (LINEAR, cell("linear = Linear()"), SAID.replace("bool use_bias", "use_bias"), WRONG),
+        "the signature of Linear states no type of use_bias",
+    ),
+    "stated_type": (
+        (head("Size", ":build: Size()", ":harmless: x"), cell("size = Size()"), rest("Size", ":int dim: x")),
+        "the signature of Size states the type of dim",
+    ),
     "no_option": ((":::{setting} compile.fast\n:::\n",), "the package has no option compile.fast"),
     "cannot_be_made": (
         (card("Gelu", ":build: Gelu(size=2)", ":harmless: x"), cell("gelu = Gelu()")),

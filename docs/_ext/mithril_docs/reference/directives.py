@@ -8,13 +8,26 @@ from typing import Any, get_args
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from mithril_docs.models.cards import build_model, cards
-from mithril_docs.reference import capabilities, graph, package
-from mithril_docs.reference.capabilities import COLUMNS, DIFFERS, NO, NONE, TITLES, UNTRIED, YES, Capability, Verdict
+from mithril_docs.blocks import entries
+from mithril_docs.models.cards import C, Card, build_model, cards
+from mithril_docs.reference import capabilities, graph, options, package
+from mithril_docs.reference.capabilities import (
+    COLUMNS,
+    DIFFERS,
+    NO,
+    NONE,
+    TITLES,
+    UNTRIED,
+    YES,
+    Capability,
+    Verdict,
+    offered_bits,
+)
 from mithril_docs.reference.matrix import MODELS
 from mithril_docs.site.state import digest, state_of, tells_of
 from mithril_docs.site.tables import table
@@ -23,6 +36,12 @@ LOGGER = logging.getLogger(__name__)
 
 #: What autodoc is told of classes whose methods are described too.
 MEMBERS = "   :members:\n   :inherited-members:\n   :undoc-members:\n"
+#: Where ``ml.TBD`` is described, and what the C library lacks.
+TBD, LACKING = ("reference/api/connections", "#tbd"), ("backends/index", "#the-c-backend")
+#: The type of a tensor that may hold anything.
+ANYTHING = "bool | float | int"
+#: The name under which Sphinx keeps, while it reads a page, the methods of the last card.
+_METHODS = "mithril_methods"
 #: How a mark is shown.
 SHOWN = {YES: "yes", NO: "no", DIFFERS: "no", NONE: "–", UNTRIED: "not tried"}
 
@@ -32,6 +51,7 @@ def setup(app: Sphinx) -> None:
     app.add_css_file("reference.css")
     app.add_js_file("reference.js", loading_method="defer")
     app.add_directive("model", ModelDirective)
+    app.add_directive("options", OptionsDirective)
     app.add_directive("setting", SettingDirective)
 
 
@@ -42,7 +62,9 @@ def models_of(app: Sphinx) -> dict[str, Capability]:
 
 def _collect(app: Sphinx) -> None:
     state = state_of(app)
-    found = [card for record in state.build.records.values() for card in cards(record.page)]
+    pages = [record.page for record in state.build.records.values()]
+    found = [card for page in pages for card in cards(page)]
+    listed = {entry.argument for page in pages for entry in entries(page, "options")}
     state.models = models = capabilities.read(found, state.store, state.build.environments)
     state.topics[MODELS] = digest({name: capability.results for name, capability in models.items()})
     for name, capability in models.items():
@@ -50,6 +72,9 @@ def _collect(app: Sphinx) -> None:
         card = capability.card
         for words in capabilities.lacking(capability):
             LOGGER.warning(words, type="mithril", subtype="matrix", location=card.where)
+        if name not in listed:
+            words = f"the card of {name} needs ':::{{options}} {name}' behind its example"
+            LOGGER.warning(words, type="mithril", subtype="reference", location=card.where)
         if not card.examples:
             words = f"the card of {card.name} has no executed example"
             LOGGER.warning(words, type="mithril", subtype="reference", location=card.where)
@@ -61,7 +86,11 @@ def _collect(app: Sphinx) -> None:
 
 
 class ModelDirective(SphinxDirective):
-    """``:::{model} Relu``: the card of a class of ``mithril.models``; ``models/cards.py`` says what it takes."""
+    """``:::{model} Relu``: the head of a card of ``mithril.models``; ``models/cards.py`` says what it takes.
+
+    It shows the signature alone, so that what the model computes and its example come first. All else of the card
+    stands where the page puts its ``{options}``.
+    """
 
     required_arguments = 1
     option_spec = dict.fromkeys(("build", "inputs", "data", "abstract", "harmless"), directives.unchanged)
@@ -70,29 +99,81 @@ class ModelDirective(SphinxDirective):
         name = self.arguments[0]
         if name not in package.models():
             raise self.error(f"mithril.models has no class {name}")
-        capability = models_of(self.env.app)[name]
-        tells_of(self.env, f"{MODELS}-{name}")
-        card = capability.card
         path = f"mithril.models.{name}"
         members = MEMBERS if path in package.CLASSES else ""
         parts = self.parse_text_to_nodes(f"```{{eval-rst}}\n.. autoclass:: {path}\n{members}\n```")
+        methods: list[nodes.Node] = []
+        for desc in [part for part in parts if isinstance(part, addnodes.desc)]:
+            signature, content = desc.children
+            signature.remove(signature.next_node(addnodes.desc_annotation))  # type: ignore[attr-defined]
+            methods += [child for child in content.children if isinstance(child, (addnodes.desc, addnodes.index))]
+            content.clear()  # type: ignore[attr-defined]
+            desc["classes"].append("mb-card")
+        self.env.current_document[_METHODS] = name, methods
+        return parts
+
+
+class OptionsDirective(SphinxDirective):
+    """``:::{options} Softmax``: the rest of a card, behind its example.
+
+    The content is a field for each argument of the constructor; see :mod:`mithril_docs.reference.options`. Below them
+    stand the terminals, the graph, what runs on which backend, and the methods of a class that has some.
+    """
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        kept: tuple[str, list[nodes.Node]] | None = self.env.current_document.get(_METHODS)
+        head, methods = kept or ("", [])
+        if name != head:
+            raise self.error(f"the options of {name} do not stand behind its ':::{{model}}'")
+        kind = package.models()[name]
+        said = options.sentences(self.parse_content_to_nodes())
+        for words in options.problems(kind, said):
+            LOGGER.warning(words, type="mithril", subtype="reference", location=self.get_location())
+        capability = models_of(self.env.app)[name]
+        tells_of(self.env, f"{MODELS}-{name}")
+        made: list[nodes.Node] = []
+        if said:
+            made += [_box(_caption("Options")), options.listing(kind, said, self._linked(_code("ml.TBD"), TBD))]
+        made.append(_box(*self._run(capability)))
+        if methods:
+            made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]
+        return [*made, _box(*_behind(capability.card))]
+
+    def _run(self, capability: Capability) -> list[nodes.Node]:
+        """What the model that was run is made of, and how it went."""
+        card = capability.card
         if not card.build:
-            return [*parts, nodes.paragraph("", card.abstract)]
+            return [nodes.paragraph("", card.abstract)]
         try:
             model = build_model(card)
         except Exception as error:
-            words = f"the card of {name} cannot be made: {type(error).__name__}: {error}"
+            words = f"the card of {card.name} cannot be made: {type(error).__name__}: {error}"
             raise self.error(words) from None
-        box = nodes.container(classes=["mb-reference"])
         caption = _caption("Terminals of ")
         caption += _code(card.build)
-        box += [caption, table(_terminals(model))]
+        parts: list[nodes.Node] = [caption, nodes.container("", table(_terminals(model)), classes=["mb-terminals"])]
         if dag := getattr(model, "dag", None):
-            box += [_caption(f"Made of {len(dag)} models"), _picture(graph.svg(model, name))]
-        box += [_caption("On each backend"), table(_capability_rows(capability)), *_words(capability)]
-        if card.harmless:
-            box += nodes.paragraph("", f"No edge case: {card.harmless}", classes=["mb-ran"])
-        return [*parts, box]
+            parts += [_caption(f"Made of {len(dag)} models"), _picture(graph.svg(model, card.name))]
+        everywhere = models_of(self.env.app).values()
+        offered = {backend: offered_bits(everywhere, backend) for backend in capability.results}
+        rows = _capability_rows(capability)
+        for row in rows:
+            if row[0] == TITLES[C]:
+                row[0] = self._linked(nodes.inline("", row[0]), LACKING)
+        run = nodes.container("", table(rows), classes=["mb-capabilities"])
+        return [*parts, _caption("On each backend"), run, *_words(capability, offered)]
+
+    def _linked(self, words: nodes.Node, place: tuple[str, str]) -> nodes.Node:
+        """Words that lead to a place, in sites that have its page."""
+        page, anchor = place
+        if page not in self.env.found_docs:
+            return words
+        address = self.env.app.builder.get_relative_uri(self.env.docname, page) + anchor
+        return nodes.reference("", "", words, refuri=address, internal=True)
 
 
 class SettingDirective(SphinxDirective):
@@ -131,14 +212,28 @@ def _annotation(parameter: inspect.Parameter) -> nodes.Node:
     return _code(stated if isinstance(stated, str) else inspect.formatannotation(stated))
 
 
+def _box(*parts: nodes.Node) -> nodes.Node:
+    """A part of a card that the build made."""
+    return nodes.container("", *parts, classes=["mb-reference"])
+
+
+def _behind(card: Card) -> list[nodes.Node]:
+    """What stands above the cells behind the options."""
+    if card.harmless:
+        return [nodes.paragraph("", f"No edge case: {card.harmless}", classes=["mb-ran"])]
+    edges = card.edges
+    if not edges:
+        return []
+    later = card.cells[card.cells.index(edges[0]) :]
+    return [_caption("Edge cases and limits" if len(later) == len(edges) else "More examples, edge cases and limits")]
+
+
 def _caption(words: str) -> nodes.Element:
     return nodes.paragraph("", words, classes=["mb-caption"])
 
 
 def _picture(svg: str) -> nodes.Node:
-    """A picture in a frame that scrolls where it is too wide, by the keyboard too."""
-    frame = f'<div class="mb-table" tabindex="0" role="group" aria-label="Graph">{svg}</div>'
-    return nodes.raw("", frame, format="html")
+    return nodes.raw("", svg, format="html")
 
 
 def _terminals(model: Any) -> list[list[Any]]:
@@ -153,7 +248,7 @@ def _terminals(model: Any) -> list[list[Any]]:
         rows.append([
             _code(key),
             "output" if key in outputs else "input",
-            f"tensor of {kind}" if tensor else kind,
+            kind if not tensor else "tensor" if kind == ANYTHING else f"tensor of {kind}",
             _code(_shape(shapes[key])) if tensor and shapes.get(key) is not None else "",
             "" if key in outputs else _default(data, tensor),
         ])  # fmt: skip
@@ -203,15 +298,19 @@ def _bits(capability: Capability, backend: str) -> str:
     return ", ".join(bits for bits, error in capability.precisions(backend).items() if not error) or SHOWN[NONE]
 
 
-def _words(capability: Capability) -> list[nodes.Node]:
-    """The error behind every "no" of a card, each once with the backends that raise it."""
+def _words(capability: Capability, offered: dict[str, frozenset[str]]) -> list[nodes.Node]:
+    """The error behind every "no" of a card, each once with the backends that raise it.
+
+    What holds for nearly all models is left out, and told with the matrix: bits that a backend does not offer, and
+    errors on C, whose library has two operators.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for backend in capability.results:
         for column, verdict in capability.verdicts(backend).items():
-            if verdict.words:
+            if verdict.words and not (backend == C and verdict.mark == NO):
                 found.setdefault((COLUMNS[column], verdict.words), []).append(TITLES[backend])
         for bits, words in capability.precisions(backend).items():
-            if words:
+            if words and bits in offered[backend]:
                 found.setdefault((f"{bits} bits", words), []).append(TITLES[backend])
     if not found:
         return []

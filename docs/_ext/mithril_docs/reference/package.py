@@ -47,6 +47,11 @@ def _tbd(self: object) -> str:
     return "TBD"
 
 
+def undecided() -> type:
+    """The type of ``ml.TBD``."""
+    return type(installed().TBD)
+
+
 @functools.cache
 def models() -> dict[str, type]:
     """The model classes of ``mithril.models``, by name."""
