@@ -87,13 +87,14 @@
   const stem = (word) => word.replace(/(..)s$/, "$1");
   const asked = (pasted) => {
     const rows = (known.asked ??= known.questions.map((question) => ({ question, words: new Set(wordsOf(`${question.title} ${question.words}`).map(stem)) })));
-    const weigh = (word) => Math.log((rows.length + 1) / (rows.filter(({ words }) => words.has(word)).length || 0.5));
+    const met = (word) => rows.filter(({ words }) => words.has(word)).length;
+    const weigh = (word) => (met(word) ? Math.log((rows.length + 1) / met(word)) : 1); // a word of no question fills, as a rule
     const wanted = [...new Set(wordsOf(clean(pasted)).map(stem))];
     if (!rows.length || wanted.length < 2 || wanted.length > 12 || /\w(Error|Exception)\b/.test(pasted)) return [];
     const weight = sum(wanted.map(weigh));
     const values = rows.map(({ words }) => sum(wanted.filter((word) => words.has(word)).map(weigh)) / weight);
     const most = Math.max(...values);
-    return most < 0.7 ? [] : rows.filter((_, i) => values[i] === most).slice(0, 2).map(({ question }) => question);
+    return most < 0.6 ? [] : rows.filter((_, i) => values[i] === most).slice(0, 2).map(({ question }) => question);
   };
 
   // The heaviest words that two rows of words share, in order: their weight, and which they are.
