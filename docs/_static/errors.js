@@ -1,7 +1,7 @@
 // Paste a traceback, get the entry of the catalogue. All of it happens in the page; `errors-index.js` holds the messages.
 (() => {
   "use strict";
-  const known = window.mithrilErrors ?? { entries: [], names: [] };
+  const known = window.mithrilErrors ?? { entries: [], names: [], questions: [] };
   known.names = new Set(known.names);
 
   // Frames as Python prints them, and as IPython does.
@@ -11,6 +11,12 @@
   const NAMED = /(Error|Exception|Warning|Exit|Interrupt|Iteration)$/;
   const clean = (text) => text.replace(/\x1b\[[\d;]*m/g, "").replace(/\\n/g, "\n").replace(/\\(['"])/g, "$1").trim();
   const framesOf = (text) => [...text.matchAll(FRAME)].map(([, file, line, name]) => [file.replace(/\\/g, "/"), name.split(".").pop(), +line]);
+  const CALLS = /\bml\.\w|\bmithril\b/; // what a line says that uses Mithril
+  // The line of the innermost frame, as Python prints it below the frame, and as IPython marks it.
+  const lineOf = (text) => {
+    const marked = [...text.matchAll(/^-+> ?\d+ (.*)$/gm)].at(-1)?.[1];
+    return marked ?? [...text.matchAll(/^ *File "[^"\n]+", line \d+, in .*\n(?! *File )(.*)$/gm)].at(-1)?.[1] ?? "";
+  };
   const isOurs = ([file]) => /(^|\/)mithril\//.test(file) || file === "<string>";
   const isForeign = ([file]) => /(site|dist)-packages\/|\/python3[^/]*\//.test(file);
 
@@ -59,20 +65,73 @@
     const most = Math.max(0, ...values);
     const last = text.slice(text.lastIndexOf("\n") + 1);
     const named = !frames.some(isForeign) && (last.match(/\w+/g) ?? []).some((word) => names.has(word));
-    const sure = !frames.length || frames.some(isOurs) || named || text.includes("/mithril/");
-    return { sure, found: most ? entries.filter((_, i) => values[i] === most) : [] };
+    const sure = !frames.length || frames.some(isOurs) || named || text.includes("/mithril/") || CALLS.test(lineOf(text));
+    return { sure, whole: frames.length > 0, found: most ? entries.filter((_, i) => values[i] === most) : [] };
   };
 
-  // The entries that share most words with the last line, rare words counting more.
-  const nearest = (entries, pasted) => {
-    const wordsOf = (text) => new Set(text.toLowerCase().match(/[a-z]{3,}/g) ?? []);
-    const all = entries.map((entry) => wordsOf(`${entry.title} ${entry.messages.map((m) => `${m.kind} ${m.pattern}`).join(" ")}`));
-    const wanted = wordsOf(clean(pasted).split("\n").at(-1));
-    const rarity = (word) => Math.log(entries.length / (1 + all.filter((words) => words.has(word)).length));
-    const value = (words) => [...wanted].filter((word) => words.has(word)).reduce((sum, word) => sum + rarity(word), 0) / Math.sqrt(words.size + 4);
-    const ranked = entries.map((entry, i) => [value(all[i]), entry]).filter(([v]) => v > 0).sort((a, b) => b[0] - a[0]);
-    return ranked.slice(0, 3).map(([, entry]) => entry);
+  // A message in part: words of it in their order, rare words counting more.
+  const wordsOf = (text) => text.toLowerCase().match(/[a-z][a-z_]*[a-z]|[-+*@&|<>=]+(?=:)/g) ?? [];
+  const plain = (pattern) => pattern.replace(/\[\\s\\S\]\*\?|\\s\+/g, " ").replace(/\\(.)/g, "$1");
+  const indexed = ({ entries }) => {
+    if (known.index) return known.index;
+    const rows = entries.flatMap((entry) => entry.messages.map((message) => ({ entry, message, words: wordsOf(`${message.kind} ${plain(message.pattern)}`) })));
+    const counts = new Map();
+    for (const { words } of rows) for (const word of new Set(words)) counts.set(word, (counts.get(word) ?? 0) + 1);
+    const weigh = (word) => Math.log((rows.length + 1) / (counts.get(word) ?? 3)); // a word of no message is a value, as a rule
+    for (const row of rows) row.weights = row.words.map(weigh);
+    return (known.index = { rows, weigh });
   };
+  const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+
+  // The sections of the trees that answer a question in plain words.
+  const stem = (word) => word.replace(/(..)s$/, "$1");
+  const asked = (pasted) => {
+    const rows = (known.asked ??= known.questions.map((question) => ({ question, words: new Set(wordsOf(`${question.title} ${question.words}`).map(stem)) })));
+    const met = (word) => rows.filter(({ words }) => words.has(word)).length;
+    const weigh = (word) => (met(word) ? Math.log((rows.length + 1) / met(word)) : 1); // a word of no question fills, as a rule
+    const wanted = [...new Set(wordsOf(clean(pasted)).map(stem))];
+    if (!rows.length || wanted.length < 2 || wanted.length > 12 || /\w(Error|Exception)\b/.test(pasted)) return [];
+    const weight = sum(wanted.map(weigh));
+    const values = rows.map(({ words }) => sum(wanted.filter((word) => words.has(word)).map(weigh)) / weight);
+    const most = Math.max(...values);
+    return most < 0.6 ? [] : rows.filter((_, i) => values[i] === most).slice(0, 2).map(({ question }) => question);
+  };
+
+  // The heaviest words that two rows of words share, in order: their weight, and which they are.
+  const shared = (wanted, { words, weights }) => {
+    let above = Array(words.length + 1).fill([0, 0, 0]);
+    for (const word of wanted) {
+      const row = [[0, 0, 0]];
+      words.forEach((other, i) => {
+        let best = above[i + 1][0] >= row[i][0] ? above[i + 1] : row[i];
+        const [weight, count, letters] = above[i];
+        if (word === other && weight + weights[i] > best[0]) best = [weight + weights[i], count + 1, letters + word.length];
+        row.push(best);
+      });
+      above = row;
+    }
+    return above.at(-1);
+  };
+
+  // The entries of the messages that share most with a text, the likeliest first, and whether they may be what it is
+  // a part of: most of the text is theirs, and more than a word or two.
+  const nearest = (pasted) => {
+    const { rows, weigh } = indexed(known);
+    const wanted = wordsOf(clean(pasted).split("\n").at(-1)).slice(0, 60);
+    const weight = sum(wanted.map(weigh)) || 1;
+    const ranked = rows
+      .map((row) => {
+        const [value, count, letters] = shared(wanted, row);
+        const cover = value / weight;
+        return { entry: row.entry, value: value * cover * (1 + (0.5 * value) / (sum(row.weights) || 1)), likely: cover > 0.7 && count > 2 && letters >= 12 };
+      })
+      .filter(({ value }) => value > 0)
+      .sort((a, b) => b.value - a.value);
+    const found = [...new Set(ranked.map(({ entry }) => entry))].slice(0, 3);
+    return { likely: Boolean(ranked[0]?.likely), found };
+  };
+
+  const UNRELATED = "Nothing in this traceback is of Mithril. The same words are explained in: ";
 
   const link = (entry, root) => {
     const a = document.createElement("a");
@@ -83,17 +142,20 @@
 
   const answer = (box, pasted, root) => {
     const place = box.querySelector("[role=status]");
+    const say = (words, targets) => {
+      place.append(words);
+      targets.forEach((target, i) => place.append(i ? ", " : "", link(target, root)));
+      if (targets.length) place.append(". ");
+    };
     place.replaceChildren();
     if (!pasted.trim()) return;
-    const { sure, found } = find(known, pasted);
-    const others = found.length ? found : nearest(known.entries, pasted);
-    if (!found.length) place.append("The catalogue does not know this error. ");
-    else if (!sure) place.append("Nothing in this traceback is of Mithril. ");
-    if (!others.length) return;
-    if (!found.length) place.append("Nearest by its words: ");
-    else place.append(!sure ? "The same words are explained in: " : found.length > 1 ? "This is one of: " : "This is: ");
-    others.forEach((entry, i) => place.append(i ? ", " : "", link(entry, root)));
-    place.append(".");
+    const { sure, whole, found } = find(known, pasted);
+    if (found.length) return say(!sure ? UNRELATED : found.length > 1 ? "This is one of: " : "This is: ", found);
+    const { likely, found: near } = nearest(pasted);
+    const trees = whole ? [] : asked(pasted);
+    if (likely && !whole) return say("This may be: ", near);
+    if (trees.length) return say("Troubleshooting asks on: ", trees);
+    say(near.length ? "The catalogue does not know this error. Nearest by its words: " : "The catalogue does not know this error.", near);
   };
 
   for (const box of document.querySelectorAll(".mb-paste")) {

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from mithril_docs.backends import mithril_folder
 from mithril_docs.build.records import collect
 from mithril_docs.errors import catalogue
 from mithril_docs.reference import package
 from mithril_docs.store import Store
+from support.browser import DESK, PHONE
 from support.places import BACKENDS, ROOT, STORE
 
 pytestmark = pytest.mark.xdist_group("error box")
@@ -187,6 +190,116 @@ def test_an_unrelated_error_is_said_to_be_unknown(box: Page) -> None:
             pytest.fail(f"{program} raised nothing")
     assert not wrong
     assert "does not know" in box.locator(".mb-paste [role=status]").inner_text()
+
+
+#: The two forms in which people quote a message: what is left of it, given all its words.
+FORMS: dict[str, Callable[[list[str]], list[str]]] = {
+    "without its first word": lambda words: words[1:],
+    "the last half of it": lambda words: words[len(words) // 2 :],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_message_is_found_by_a_part(
+    form: str, found: catalogue.Catalogue, box: Page, record_property: Callable[[str, object], None]
+) -> None:
+    """Its entry is the first that the box names; where messages have the same part, an entry of one of them is."""
+    right: dict[str, set[str]] = {}
+    texts: dict[str, str] = {}
+    for _, _, raised in found.raised:
+        anchors = {f"#{entry.anchor}" for entry in found.explaining(raised)}
+        lines = raised.message.strip().splitlines()
+        text = " ".join(FORMS[form](lines[0].split())) if lines else ""
+        if anchors and len(re.findall("[A-Za-z]{2,}", text)) >= 2:  # a value alone is no part of a message
+            same = re.sub(r"\d+", "0", text)
+            right.setdefault(same, set()).update(anchors)
+            texts[same] = text
+    answers = box.evaluate(PASTE, list(texts.values()))
+    first = {same: links[:1] for same, (_, links) in zip(texts, answers, strict=True)}
+    met = [same for same in texts if set(first[same]) & right[same]]
+    record_property("said", f"{len(met)} of {len(texts)} messages found by {form}")
+    wrong = [(texts[same], first[same], right[same]) for same in texts if same not in met]
+    assert len(texts) > 500
+    assert len(met) >= 0.9 * len(texts), "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize(
+    ("text", "anchor"),
+    [
+        ("shapes cannot be multiplied", "error-inner-sizes-differ"),
+        ("is not found in connections", "error-unknown-key"),
+        ("not be extended by a non-jittable model", "error-part-that-cannot-be-jitted"),
+    ],
+)
+def test_words_from_the_middle_may_be_it(text: str, anchor: str, box: Page) -> None:
+    words, links = box.evaluate(PASTE, [text])[0]
+    assert words.startswith("This may be: ") and links[0] == f"#{anchor}"
+
+
+@pytest.mark.parametrize(
+    ("question", "anchor"),
+    [
+        ("loss is nan", "the-loss-is-nan-or-does-not-fall"),
+        ("gradient is None", "a-gradient-is-missing-or-zero"),
+        ("my loss becomes nan", "the-loss-is-nan-or-does-not-fall"),
+        ("training is too slow", "it-is-slow"),
+        ("out of memory", "it-runs-out-of-memory"),
+        ("shapes do not match", "shapes-do-not-match"),
+    ],
+)
+def test_a_question_leads_to_its_tree(question: str, anchor: str, box: Page) -> None:
+    words, links = box.evaluate(PASTE, [question])[0]
+    assert words.startswith("Troubleshooting") and links[0] == f"#{anchor}"
+
+
+def test_every_question_has_its_section(site: Path) -> None:
+    text = (site / "_static" / "errors-index.js").read_text(encoding="utf-8")
+    asked = json.loads(text.partition("=")[2].rstrip(";\n"))["questions"]
+    html = BeautifulSoup((site / "reference" / "troubleshooting.html").read_text(encoding="utf-8"), "lxml")
+    ids = {element["id"] for element in html.select("section[id]")}
+    assert len(asked) >= 30
+    assert {question["url"].partition("#")[2] for question in asked} <= ids
+
+
+def test_a_line_that_calls_mithril_is_of_mithril(box: Page) -> None:
+    """Python raises in the reader's own line, and nothing in the message tells of Mithril."""
+    frame = 'Traceback (most recent call last):\n  File "/home/me/train.py", line 7, in <module>\n    {line}\n{error}'
+    error = "TypeError: compile() missing 1 required positional argument: 'backend'"
+    assert paste(box, frame.format(line="compiled = ml.compile(model)", error=error))
+    assert not paste(box, frame.format(line="code = compile(text)", error=error))
+
+
+#: Pages whose entries are opened one after the other.
+LED_TO = ("reference/errors/frameworks", "reference/errors/connecting", "reference/errors/installation")
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("name", LED_TO)
+def test_a_link_to_an_error_shows_its_heading(
+    name: str, viewport: ViewportSize, found: catalogue.Catalogue, browser: Browser, address: str
+) -> None:
+    """The heading rests below the bar and on the screen, and nothing lies on it."""
+    page = browser.new_page(viewport=viewport, reduced_motion="reduce")
+    wrong = {}
+    entries = [entry for entry in found.errors if entry.page == name]
+    page.goto(f"{address}/{name}.html")
+    for entry in entries:
+        page.evaluate("anchor => { location.hash = anchor; }", entry.anchor)
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        top, seen = page.evaluate(
+            """anchor => {
+                const heading = document.getElementById(anchor).querySelector("h1, h2, h3");
+                const { left, top, bottom } = heading.getBoundingClientRect();
+                const at = document.elementFromPoint(left + 8, (top + bottom) / 2);
+                return [top, at === heading || heading.contains(at)];
+            }""",
+            entry.anchor,
+        )
+        last = entry in entries[-2:]  # the end of the page may keep the last ones from the top
+        if not seen or (top > viewport["height"] / 3 and not last):
+            wrong[entry.anchor] = top
+    page.close()
+    assert entries and not wrong
 
 
 def test_the_nearest_is_given_for_an_unknown_one(box: Page) -> None:

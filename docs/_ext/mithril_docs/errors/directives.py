@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 from mithril_docs.backends import BACKENDS
 from mithril_docs.errors import catalogue
 from mithril_docs.errors.catalogue import Catalogue, Explained, Message
+from mithril_docs.errors.questions import TREES, questions
 from mithril_docs.reference import package
 from mithril_docs.site.state import digest, state_of, tells_of, titles
 from mithril_docs.site.tables import page_link, table
@@ -86,8 +87,20 @@ def _write_index(app: Sphinx) -> None:
     ]
     path = Path(app.outdir, "_static", FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"entries": rows, "names": ["mithril", *sorted(package.classes())]}
+    content = {
+        "entries": rows,
+        "names": ["mithril", *sorted(package.classes())],
+        "questions": list(_questions(app)),
+    }
     path.write_text(f"window.mithrilErrors = {json.dumps(content)};\n", encoding="utf-8")
+
+
+def _questions(app: Sphinx) -> Iterator[dict[str, str]]:
+    """The questions of the trees, each with its address."""
+    record = state_of(app).build.records.get(TREES)
+    for row in questions(record.page) if record else ():
+        address = f"{app.builder.get_target_uri(TREES)}#{row['anchor']}"
+        yield {"title": row["title"], "url": address, "words": row["words"]}
 
 
 def _recognized(found: Catalogue, error: Explained, message: Message) -> dict[str, Any]:
@@ -118,13 +131,21 @@ class ErrorDirective(SphinxDirective):
         entry = next((e for e in found.errors if (e.page, e.name) == (self.env.docname, self.arguments[0])), None)
         if entry is None:
             raise self.error("the entry cannot be read: its lines are messages, and nothing else")
-        target = nodes.target("", "", ids=[entry.anchor], names=[entry.anchor])
-        self.state.document.note_explicit_target(target)
+        self._lead_to_the_heading(entry.anchor)
         box = nodes.container(classes=["mb-reference", "mb-error"])
         for message in entry.messages:
             box += nodes.paragraph("", "", nodes.literal(message.words, message.words))
         box += nodes.paragraph("", "", *_origin(found, entry), classes=["mb-ran"])
-        return [target, box]
+        return [box]
+
+    def _lead_to_the_heading(self, anchor: str) -> None:
+        """Make the anchor the first id of the section around, so that a link to it shows the heading."""
+        section, document = self.state_machine.node, self.state.document
+        section["ids"].insert(0, anchor)
+        section["names"].append(anchor)
+        document.ids[anchor] = section
+        document.nameids[anchor] = anchor
+        document.nametypes[anchor] = True  # explicit, so that other pages may link to it
 
 
 def _origin(found: Catalogue, entry: Explained) -> list[nodes.Node]:
