@@ -6,11 +6,14 @@ The site is executed on two backends and built, then executed in part and built 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import Tag
 
+from mithril_docs.site import theme
 from support.places import python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
@@ -196,3 +199,13 @@ def test_the_record(tiny: TinySite) -> None:
 def test_a_page_is_read_again_only_when_something_changed(built: tuple[TinySite, set[str]]) -> None:
     _, written = built
     assert "page" in written and not written & {"other", "declared", "goes_on", "declared_once"}
+
+
+def test_icons_that_would_be_cut_out_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the theme writes them otherwise than they are read."""
+    site = TinySite(tmp_path)
+    site.page("page", "Words.\n")
+    monkeypatch.setattr(theme, "ICON_RULE", re.compile(r"((?:\.fa-a[\w-]+,?)+)\{--fa:\"([^\"]+)\"\}"))
+    done = site.build()
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert re.search(r"has \d{4} rules for icons, of which \d+ can be read", done.stderr)

@@ -9,7 +9,7 @@ import pytest
 
 from mithril_docs import page as reading
 from mithril_docs.backends import BACKENDS
-from mithril_docs.page import Page, find_pages, read_page
+from mithril_docs.page import Page, find_pages, read_page, swap_class
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 Change = Callable[[str], str]
@@ -93,6 +93,29 @@ def test_only_the_class_is_swapped(tiny: TinySite) -> None:
     sources = [view.source for view in read(path).view("mlx")]
     assert sources == ["import mithril as ml", code.replace("ml.NumpyBackend(", "ml.MlxBackend("), "ml.NumpyBackend()"]
     assert [view.source for view in read(path).view("numpy")][1] == code
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "backend = ml.NumpyBackend()  # ml.JaxBackend() on JAX, not ml.NumpyBackend()",
+        "backend = ml.NumpyBackend(precision=32)\nprint('JaxBackend', f'{ml.NumpyBackend.__name__} NumpyBackend')",
+        "backend = ml.NumpyBackend(\n",
+    ],
+)
+def test_a_swap_of_the_class_is_undone(code: str) -> None:
+    """As JupyterLab shows a page to readers of a backend and saves it: even where the code is half written."""
+    there = swap_class(code, "NumpyBackend", "JaxBackend")
+    assert "ml.JaxBackend" in there
+    assert swap_class(there, "JaxBackend", "NumpyBackend") == code
+
+
+def test_the_backend_cell_names_no_other_class(tiny: TinySite) -> None:
+    """Else no swap could be undone."""
+    code = "backend = ml.NumpyBackend()\nisinstance(backend, ml.JaxBackend)"
+    path = tiny.page("page", IMPORT, cell(code, ":tags: [backend]"))
+    ((line, words),) = read_page(path, tiny.docs).problems
+    assert line == 16 and words.endswith("creates ml.NumpyBackend() once, for all backends, and names no other")
 
 
 def test_pages_that_are_known_are_not_parsed_again(tiny: TinySite, monkeypatch: pytest.MonkeyPatch) -> None:

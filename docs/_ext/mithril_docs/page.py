@@ -11,10 +11,12 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import os
 import pickle
 import re
+import tokenize
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -80,22 +82,35 @@ class Cell:
         """The code as the reader of that backend sees it: in the ``backend`` cell the class is swapped."""
         if "backend" not in self.tags:
             return self.source
-        lines = self.source.splitlines()
-        for node in backend_classes(self.source):
-            assert node.end_lineno is not None and node.end_col_offset is not None
-            row = lines[node.end_lineno - 1].encode()
-            start, end = node.end_col_offset - len(node.attr), node.end_col_offset
-            lines[node.end_lineno - 1] = (row[:start] + BACKENDS[backend].cls.encode() + row[end:]).decode()
-        return "\n".join(lines)
+        return swap_class(self.source, WRITTEN_CLASS, BACKENDS[backend].cls)
 
 
-def backend_classes(source: str) -> list[ast.Attribute]:
-    """The places in the code that name the written backend class, ``ml.NumpyBackend``."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return []
-    return [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == WRITTEN_CLASS]
+def swap_class(source: str, old: str, new: str) -> str:
+    """Code with another backend class wherever it names one as ``ml.NumpyBackend``; strings and comments stay.
+
+    Of code that is no Python, what stands before the first fault is swapped.
+    """
+    lines = source.split("\n")
+    for row, start in reversed(_named(source, old)):
+        lines[row] = lines[row][:start] + new + lines[row][start + len(old) :]
+    return "\n".join(lines)
+
+
+def backend_classes(source: str) -> list[str]:
+    """The backend classes that the code names as ``ml.NumpyBackend``, each as often as it does."""
+    return [row.cls for row in BACKENDS.values() for _ in _named(source, row.cls)]
+
+
+def _named(source: str, name: str) -> list[tuple[int, int]]:
+    """Where code has a name behind a dot: rows and columns, from 0."""
+    found: list[tuple[int, int]] = []
+    dot = False
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if dot and token.type == tokenize.NAME and token.string == name:
+                found.append((token.start[0] - 1, token.start[1]))
+            dot = token.type == tokenize.OP and token.string == "."
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,10 +300,10 @@ def _problems(page: Page) -> Iterator[tuple[int, str]]:
     if code and len(tagged) != 1:
         yield 1, f"needs exactly one cell tagged 'backend', has {len(tagged)}"
     for cell in tagged:
-        if len(backend_classes(cell.source)) != 1 or "backends" in cell.metadata:
+        if backend_classes(cell.source) != [WRITTEN_CLASS] or "backends" in cell.metadata:
             yield (
                 cell.line,
-                f"cell {cell.number}: the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends",
+                f"cell {cell.number}: the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends, and names no other",
             )
     for cell in code:
         where = f"cell {cell.number}"

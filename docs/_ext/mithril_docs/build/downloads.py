@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 
@@ -75,6 +76,19 @@ NO_FILE = """\
 import __main__
 
 __main__.__file__ = None"""
+
+
+def has_script(backend: str, record: Record) -> bool:
+    """Whether the page can be a script: none awaits outside a function, as a notebook may."""
+    return not any(_awaits(cell.source) for cell in record.page.view(backend))
+
+
+def _awaits(source: str) -> bool:
+    try:
+        tree = compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return bool(tree.co_flags & inspect.CO_COROUTINE)
 
 
 def script(made: Node) -> str:

@@ -70,10 +70,10 @@ def _prose(cell: Cell) -> Node:
 
 
 def _merge_cell(cell: Cell, record: Record) -> Iterator[Node]:
-    backends = [name for name in record.shown if cell.runs_on(name)]
+    backends = [name for name in record.read_on if cell.runs_on(name)]
 
     def outputs_of(name: str) -> list[dict[str, Any]]:
-        result = record.runs[name].result
+        result = record.runs[name].result if name in record.runs else None
         return result.outputs.get(cell.number, []) if result else []
 
     codes = _group(backends, cell.source_for)

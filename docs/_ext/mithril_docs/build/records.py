@@ -75,6 +75,11 @@ class Record:
         return [name for name, run in self.runs.items() if run.status != "unsupported"]
 
     @property
+    def read_on(self) -> list[str]:
+        """The backends whose code the page has: where this build has none of them, the first that the page runs on."""
+        return self.shown or self.page.backends[:1]
+
+    @property
     def failures(self) -> list[tuple[int, str]]:
         """Every failure of the page in a line each, ``(line of the file, words)``."""
         found = list(self.page.problems)

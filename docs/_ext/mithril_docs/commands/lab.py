@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 
 from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
 from mithril_docs.execute.environment import variables
+from mithril_docs.page import swap_class
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
@@ -114,4 +115,4 @@ class PagesManager(LargeFileManager):
 def _swap(notebook: NotebookNode, old: str, new: str) -> None:
     for cell in notebook.cells:
         if "backend" in cell.metadata.get("tags", ()):
-            cell.source = re.sub(rf"\b{old}\b", new, cell.source)
+            cell.source = swap_class(cell.source, old, new)

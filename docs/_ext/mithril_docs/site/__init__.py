@@ -14,6 +14,7 @@ from mithril_docs.site import (
     facts,
     foot,
     glossary,
+    leftovers,
     measured,
     memory,
     navigation,
@@ -39,11 +40,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
     reading = (private, memory, state, pages, panes, passages, pictures, glossary)
     telling = (coverage, navigation, verification, facts, measured, takeaways)
-    published = (search, assistants, address, social, foot)
+    published = (leftovers, search, assistants, address, social, foot)
     for part in (*reading, *telling, *published, theme):
         part.setup(app)
     # Pages that other code rendered are rendered anew.
-    tables = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.parent.glob("*/*.toml"))]
+    tables = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.parent.rglob("*.toml"))]
     version = int(digest_of(code_digest(*_ROOMS), tables)[:8], 16)
     return {"version": "1", "env_version": version, **PARALLEL}
 

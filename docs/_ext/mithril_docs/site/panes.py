@@ -53,7 +53,7 @@ class Panes(SphinxTransform):
         for cell, mark in private.merged_cells(self.document):
             if mark["part"] != "code":
                 _label_outputs(cell, mark, record.shown)
-            if mark["backends"] != record.shown:
+            if mark["backends"] != record.read_on:
                 pane = Pane(backends=mark["backends"], shown=record.shown, together=mark["together"])
                 cell.replace_self(pane)
                 pane += cell
@@ -64,7 +64,7 @@ class Panes(SphinxTransform):
             return
         title = next(iter(self.document.findall(nodes.title)), None)
         section = title.parent if title is not None else None
-        if title is not None and section is not None and (record.shown or record.failures):
+        if title is not None and section is not None and (record.runs or record.failures):
             section.insert(section.index(title) + 1, PageHead(docname=self.env.docname))
 
 
@@ -116,6 +116,7 @@ def _visit_page_head(self: SphinxTranslator, node: PageHead) -> None:
                 "by_status": by_status,
                 "backends": BACKENDS,
                 "build": build,
+                "script": lambda name: downloads.has_script(name, record),
                 "install_line": lambda name: downloads.install_line(name, record, build),
                 "download": lambda name, ending: relative_uri(
                     self.builder.get_target_uri(node["docname"]),

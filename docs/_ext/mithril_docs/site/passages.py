@@ -25,11 +25,13 @@ class BackendsDirective(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        shown = build_of(self.env.app).records[self.env.docname].shown
-        named = [name for name in shown if name in self.arguments[0].split()]
+        record = build_of(self.env.app).records[self.env.docname]
+        named = [name for name in record.read_on if name in self.arguments[0].split()]
         if not named:
             return []
-        pane = Pane(backends=named, shown=shown)
+        if not record.shown:
+            return self.parse_content_to_nodes()
+        pane = Pane(backends=named, shown=record.shown)
         pane += self.parse_content_to_nodes()
         return [pane]
 
@@ -61,4 +63,4 @@ class RanDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         record = build_of(self.env.app).records[self.env.docname]
-        return [PageHead(docname=self.env.docname)] if record.shown or record.failures else []
+        return [PageHead(docname=self.env.docname)] if record.runs or record.failures else []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from mithril_docs.build.downloads import download_path, notebook, notebook_text, script
+from mithril_docs.build.downloads import download_path, has_script, notebook, notebook_text, script
 from mithril_docs.site.state import build_of
 
 
@@ -24,7 +24,8 @@ def _write(app: Sphinx, docname: str, *_: object) -> None:
         if record.runs[name].result is not None:
             made = notebook(name, record, build)
             _write_file(Path(app.outdir, download_path(docname, name, "ipynb")), notebook_text(made))
-            _write_file(Path(app.outdir, download_path(docname, name, "py")), script(made))
+            if has_script(name, record):
+                _write_file(Path(app.outdir, download_path(docname, name, "py")), script(made))
 
 
 def _write_file(target: Path, text: str) -> None:

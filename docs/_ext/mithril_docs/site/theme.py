@@ -62,6 +62,8 @@ UNUSED = ("fontawesome.js", "bootstrap.js", "sphinx-book-theme.js")
 
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+,?)+)\{--fa:"([^"]+)"\}')
 ICON_NAME = re.compile(r"\bfa-[a-z0-9-]+")
+#: How a rule gives an icon its glyph, whatever stands around it.
+GLYPH = "--fa:"
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 
 
@@ -88,6 +90,15 @@ def trim_assets(app: Sphinx, pagename: str, templatename: str, context: dict[str
     for script in context["script_files"]:
         if script.filename and Path(script.filename).name in DEFERRED:
             script.attributes["defer"] = "defer"
+
+
+def check_icons(app: Sphinx) -> None:
+    """Say so where the theme writes its icons otherwise than :data:`ICON_RULE` reads them: some would be cut out."""
+    css = (THEME / THEME_CSS).read_text("utf-8")
+    rules, read = css.count(GLYPH), len(ICON_RULE.findall(css))
+    if not read or read != rules:
+        words = "the theme's style sheet has %s rules for icons, of which %s can be read: see ICON_RULE in theme.py"
+        logger.warning(words, rules, read, type="mithril", subtype="icons")
 
 
 def subset_icons(app: Sphinx, exception: Exception | None) -> None:
@@ -154,6 +165,7 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the layer; Sphinx prefers a renderer of one's own to MathJax."""
     app.connect("config-inited", set_defaults)
+    app.connect("builder-inited", check_icons)
     # After every other extension has added its assets to the page.
     app.connect("html-page-context", trim_assets, priority=900)
     app.connect("build-finished", subset_icons)
