@@ -301,10 +301,8 @@ def _problems(page: Page) -> Iterator[tuple[int, str]]:
         yield 1, f"needs exactly one cell tagged 'backend', has {len(tagged)}"
     for cell in tagged:
         if backend_classes(cell.source) != [WRITTEN_CLASS] or "backends" in cell.metadata:
-            yield (
-                cell.line,
-                f"cell {cell.number}: the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends, and names no other",
-            )
+            words = f"the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends, and names no other"
+            yield cell.line, f"cell {cell.number}: {words}"
     for cell in code:
         where = f"cell {cell.number}"
         try:

@@ -1,4 +1,4 @@
-"""What earlier builds left in the site: pages that are gone, and what was taken home from them or for other backends."""
+"""What earlier builds left in the site: pages that are gone, and downloads of theirs or of other backends."""
 
 from __future__ import annotations
 

@@ -168,9 +168,11 @@ def _walk(node: nodes.Element, entry: Entry, found: list[Entry], docname: str) -
             case nodes.section():
                 title = child.next_node(nodes.title)
                 page = not entry.titles
+                words = title.astext() if title else ""
+                own = nodes.make_id(words)
                 inner = Entry(
-                    "" if page else child["ids"][0],
-                    (*entry.titles, title.astext() if title else ""),
+                    "" if page else own if own in child["ids"] else child["ids"][0],
+                    (*entry.titles, words),
                     "page" if page else "section",
                 )
                 found.append(inner)
