@@ -143,8 +143,8 @@ class ErrorDirective(SphinxDirective):
 
     def _lead_to_the_heading(self, anchor: str) -> None:
         """Make the anchor the first id of the section around, so that a link to it shows the heading."""
-        section, document = self.state_machine.node, self.state.document
-        assert isinstance(section, nodes.section)
+        section: Any = self.state_machine.node  # that the directive stands in
+        document = self.state.document
         section["ids"].insert(0, anchor)
         section["names"].append(anchor)
         document.ids[anchor] = section
