@@ -46,10 +46,10 @@ def test_figures_are_shown_and_quoted(tiny: TinySite) -> None:
     head, *body = rows(tiny)
     assert head[:4] == ["Model", "Backend", "First call, jit off", "First call, jit on"]
     assert body == [
-        ["small", "NumPy", "12", "12,000", "0.18", "0.06", "63", "70", "3.0×"],
-        ["small", "JAX", "25", "25,000", "0.18", "0.06", "63", "70", "3.0×"],
-        ["large", "NumPy", "1,500", "2,500", "50", "100", "90", "91", "0.5×"],
-        ["large", "JAX", "1,500", "2,500", "50", "100", "90", "91", "0.5×"],
+        ["small", "NumPy", "12", "12,000", "0.18", "0.060", "63", "70", "3.0×"],
+        ["small", "JAX", "25", "25,000", "0.18", "0.060", "63", "70", "3.0×"],
+        ["large", "NumPy", "1,500", "2,500", "50", "100", "90", "91", "0.50×"],
+        ["large", "JAX", "1,500", "2,500", "50", "100", "90", "91", "0.50×"],
     ]
     quoted = next(p for p in tiny.html("quotes").select("article p") if "One first call" in p.text)
     words = " ".join(quoted.text.split())

@@ -84,9 +84,9 @@ def quoted(prose: str, found: Figures) -> str:
 
 
 def rounded(number: float) -> str:
-    """A number with two digits that count: ``0.042``, ``5.1``, ``12,000``."""
+    """A number with two digits that count: ``0.040``, ``5.1``, ``12,000``."""
     two = float(f"{number:.2g}")
-    return f"{two:,.0f}" if two >= 10 else f"{two:.2g}" if two < 1 else f"{two:.1f}"
+    return f"{two:,.0f}" if two >= 10 else f"{two:#.2g}" if two < 1 else f"{two:.1f}"
 
 
 def in_column(number: float, figure: str) -> str:

@@ -90,5 +90,5 @@ def _options(build: Build) -> dict[str, Any]:
 def _lacks(entry: Entry) -> Iterator[str]:
     if not any("timing" not in cell.tags for cell in entry.cells) and "same-as" not in entry.options:
         yield "has no cell that shows its effect"
-    if not any("timing" in cell.tags for cell in entry.cells) and not {"free", "same-as"} & set(entry.options):
+    if not any("timing" in cell.tags for cell in entry.cells) and not {"cost", "free", "same-as"} & set(entry.options):
         yield "has no cell that measures its cost, nor ':free:' with the reason for none"

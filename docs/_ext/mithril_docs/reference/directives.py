@@ -179,11 +179,12 @@ class OptionsDirective(SphinxDirective):
 class SettingDirective(SphinxDirective):
     """``:::{setting} compile.jit``: an option's type and default from the live signature, and a target to link to.
 
-    ``free`` says why it has no cost to measure; ``same-as`` names the option whose effect it shares.
+    ``free`` says why it has no cost to measure, ``cost`` where it is measured if not here; ``same-as`` names the
+    option whose effect it shares.
     """
 
     required_arguments = 1
-    option_spec = dict.fromkeys(("free", "same-as", "values"), directives.unchanged)
+    option_spec = dict.fromkeys(("cost", "free", "same-as", "values"), directives.unchanged)
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
@@ -201,6 +202,8 @@ class SettingDirective(SphinxDirective):
             box += nodes.paragraph("", f"Its effect and cost are those of {same}.", classes=["mb-ran"])
         if free := self.options.get("free"):
             box += nodes.paragraph("", f"No cost measured: {free}", classes=["mb-ran"])
+        if cost := self.options.get("cost"):
+            box += nodes.paragraph("", f"Its cost is {cost}.", classes=["mb-ran"])
         return [target, box]
 
 

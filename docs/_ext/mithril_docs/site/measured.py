@@ -21,7 +21,7 @@ LABEL = "what-jit-costs"
 
 #: The columns of the table, each with jit off and on, and the last one.
 COLUMNS = {"First call": "first", "Later calls": "later", "Memory": "memory"}
-GAIN = "Gain of later calls"
+GAIN = "Gain"
 
 _NOTHING = "\N{EN DASH}"
 
