@@ -251,7 +251,7 @@ def test_a_card_begins_with_formula_and_example(browser: Browser, address: str) 
     """Both end within 900 pixels of the heading, and no graph is wider than its column, on a phone neither."""
     measured = """() => [...document.querySelectorAll("section:has(> dl.mb-card)")].map((card) => {
         const box = (found) => found.getBoundingClientRect();
-        const example = card.querySelector(".cell .cell_input");
+        const example = [...card.querySelectorAll(".cell_input")].find((found) => box(found).height);
         const formulas = [...card.querySelectorAll("div.math")];
         const ends = [example, ...formulas].map((found) => box(found).bottom - box(card).top);
         const wide = [...card.querySelectorAll(".mb-graph")].map((graph) => box(graph).width - card.clientWidth);

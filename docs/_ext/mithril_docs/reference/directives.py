@@ -141,7 +141,7 @@ class OptionsDirective(SphinxDirective):
         made.append(_box(*self._run(capability)))
         if methods:
             made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]
-        return [*made, _box(*_behind(capability.card))]
+        return [*made, _box(*self._behind(capability.card))]
 
     def _run(self, capability: Capability) -> list[nodes.Node]:
         """What the model that was run is made of, and how it went."""
@@ -166,6 +166,18 @@ class OptionsDirective(SphinxDirective):
                 row[0] = self._linked(nodes.inline("", row[0]), LACKING)
         run = nodes.container("", table(rows), classes=["mb-capabilities"])
         return [*parts, _caption("On each backend"), run, *_words(capability, offered)]
+
+    def _behind(self, card: Card) -> list[nodes.Node]:
+        """What stands above the cells behind the options."""
+        if card.harmless:
+            return [nodes.paragraph("", f"No edge case: {card.harmless}", classes=["mb-ran"])]
+        page = state_of(self.env.app).build.records[card.page].page
+        lines = [entry.line for entry in entries(page, "options") if entry.argument == card.name]
+        later = [cell for cell in card.cells if cell.line > max(lines)]
+        if not later:
+            return []
+        more = any(cell not in card.edges for cell in later)
+        return [_caption("More examples, edge cases and limits" if more else "Edge cases and limits")]
 
     def _linked(self, words: nodes.Node, place: tuple[str, str]) -> nodes.Node:
         """Words that lead to a place, in sites that have its page."""
@@ -218,17 +230,6 @@ def _annotation(parameter: inspect.Parameter) -> nodes.Node:
 def _box(*parts: nodes.Node) -> nodes.Node:
     """A part of a card that the build made."""
     return nodes.container("", *parts, classes=["mb-reference"])
-
-
-def _behind(card: Card) -> list[nodes.Node]:
-    """What stands above the cells behind the options."""
-    if card.harmless:
-        return [nodes.paragraph("", f"No edge case: {card.harmless}", classes=["mb-ran"])]
-    edges = card.edges
-    if not edges:
-        return []
-    later = card.cells[card.cells.index(edges[0]) :]
-    return [_caption("Edge cases and limits" if len(later) == len(edges) else "More examples, edge cases and limits")]
 
 
 def _caption(words: str) -> nodes.Element:
