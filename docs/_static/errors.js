@@ -90,11 +90,11 @@
     const met = (word) => rows.filter(({ words }) => words.has(word)).length;
     const weigh = (word) => (met(word) ? Math.log((rows.length + 1) / met(word)) : 1); // a word of no question fills, as a rule
     const wanted = [...new Set(wordsOf(clean(pasted)).map(stem))];
-    if (!rows.length || wanted.length < 2 || wanted.length > 12 || /\w(Error|Exception)\b/.test(pasted)) return [];
+    if (!rows.length || wanted.length < 2 || wanted.length > 12 || /\w(Error|Exception)\b|[^\w\s?,.-]/.test(pasted.trim())) return { cover: 0, trees: [] };
     const weight = sum(wanted.map(weigh));
     const values = rows.map(({ words }) => sum(wanted.filter((word) => words.has(word)).map(weigh)) / weight);
     const most = Math.max(...values);
-    return most < 0.6 ? [] : rows.filter((_, i) => values[i] === most).slice(0, 2).map(({ question }) => question);
+    return { cover: most, trees: rows.filter((_, i) => values[i] === most).slice(0, 2).map(({ question }) => question) };
   };
 
   // The heaviest words that two rows of words share, in order: their weight, and which they are.
@@ -123,12 +123,12 @@
       .map((row) => {
         const [value, count, letters] = shared(wanted, row);
         const cover = value / weight;
-        return { entry: row.entry, value: value * cover * (1 + (0.5 * value) / (sum(row.weights) || 1)), likely: cover > 0.7 && count > 2 && letters >= 12 };
+        return { entry: row.entry, cover, value: value * cover * (1 + (0.5 * value) / (sum(row.weights) || 1)), likely: cover > 0.7 && count > 2 && letters >= 12 };
       })
       .filter(({ value }) => value > 0)
       .sort((a, b) => b.value - a.value);
     const found = [...new Set(ranked.map(({ entry }) => entry))].slice(0, 3);
-    return { likely: Boolean(ranked[0]?.likely), found };
+    return { likely: Boolean(ranked[0]?.likely), cover: ranked[0]?.cover ?? 0, found };
   };
 
   const UNRELATED = "Nothing in this traceback is of Mithril. The same words are explained in: ";
@@ -151,16 +151,16 @@
     if (!pasted.trim()) return;
     const { sure, whole, found } = find(known, pasted);
     if (found.length) return say(!sure ? UNRELATED : found.length > 1 ? "This is one of: " : "This is: ", found);
-    const { likely, found: near } = nearest(pasted);
-    const trees = whole ? [] : asked(pasted);
+    const { likely, cover, found: near } = nearest(pasted);
     if (likely && !whole) return say("This may be: ", near);
-    if (trees.length) return say("Troubleshooting asks on: ", trees);
+    const asks = asked(pasted);
+    if (!whole && asks.cover > Math.max(cover, 0.6)) return say("See in Troubleshooting: ", asks.trees);
     say(near.length ? "The catalogue does not know this error. Nearest by its words: " : "The catalogue does not know this error.", near);
   };
 
   for (const box of document.querySelectorAll(".mb-paste")) {
     const root = document.documentElement.dataset.content_root ?? "";
-    box.innerHTML = '<label>Paste an error or a whole traceback<textarea rows="4" spellcheck="false" autocomplete="off"></textarea></label><p role="status"></p>';
+    box.innerHTML = '<label>Paste an error, or ask in a few words<textarea rows="4" spellcheck="false" autocomplete="off"></textarea></label><p role="status"></p>';
     const field = box.querySelector("textarea");
     field.addEventListener("input", () => answer(box, field.value, root));
     const query = new URLSearchParams(location.search).get("q");

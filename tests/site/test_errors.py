@@ -249,7 +249,7 @@ def test_words_from_the_middle_may_be_it(text: str, anchor: str, box: Page) -> N
 )
 def test_a_question_leads_to_its_tree(question: str, anchor: str, box: Page) -> None:
     words, links = box.evaluate(PASTE, [question])[0]
-    assert words.startswith("Troubleshooting") and links[0] == f"#{anchor}"
+    assert words.startswith("See in Troubleshooting: ") and links[0] == f"#{anchor}"
 
 
 def test_every_question_has_its_section(site: Path) -> None:
