@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -81,12 +82,17 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
+def _ignore_interrupts() -> None:
+    """As in the background of a shell that runs a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(command: list[str], prepare: Callable[[], None] = _hear_interrupts) -> subprocess.Popen[str]:
     """Start a command and wait until it has a page in flight and one behind it."""
     env = {**os.environ, "PYTHONPATH": str(EXTENSION)}
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=_hear_interrupts,
+        preexec_fn=prepare,
     )  # fmt: skip
     assert process.stdout
     for line in process.stdout:
@@ -128,6 +134,20 @@ def test_a_build_that_is_stopped(tiny: TinySite, undisturbed: TinySite, number: 
     assert executed(tiny.execute()) == (2, ["b", "c"])
     assert tiny.results() == undisturbed.results()
     assert tiny.build().returncode == 0
+
+
+@pytest.mark.xdist_group("stopped")
+def test_a_build_that_passes_over_interrupts(tiny: TinySite, undisturbed: TinySite) -> None:
+    """In the background of a shell, Ctrl-C is not meant for the build, so it goes on. A page still hears its own."""
+    shutil.copytree(undisturbed.docs, tiny.docs)
+    interrupt = cell(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)", ':raises: {all: {KeyboardInterrupt: ""}}'
+    )
+    tiny.page("c", IMPORT, BACKEND, interrupt)
+    process = start(tiny.command("numpy", "--jobs", "1"), _ignore_interrupts)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert len(tiny.results()) == 3
 
 
 @pytest.mark.xdist_group("stopped")
