@@ -1,4 +1,4 @@
-"""Models that take their process along, or do not end: none has the next one for it, and a busy machine makes no "no"."""
+"""Models that take their process along, or do not end: they cost no other one, and a busy machine makes no "no"."""
 
 from __future__ import annotations
 

@@ -13,10 +13,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from mithril_docs.store import Store
 from support.places import EXTENSION, ROOT
 from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
 
@@ -72,6 +74,50 @@ def test_a_changed_pin_executes_one_backend(tiny: TinySite, tmp_path: Path) -> N
     assert executed(tiny.execute("numpy", python=python))[0] == 1
     assert executed(tiny.execute("numpy", python=python))[0] == 0
     assert executed(tiny.execute("jax"))[0] == 0
+
+
+#: What another version may have written in a file's place: whole, and laid out otherwise.
+OTHERWISE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a name more": lambda content: content | {"colour": "red"},
+    "a name less": lambda content: dict(list(content.items())[1:]),
+    "no object": lambda content: [content],
+    "other types": lambda content: {
+        name: [value] if isinstance(value, str) else "x" for name, value in content.items()
+    },
+}
+
+
+@pytest.mark.takes(20)
+def test_a_store_of_another_version_is_as_good_as_none(tiny: TinySite) -> None:
+    """Whatever lies there whole is read by nobody, stops nothing and is written anew."""
+    names, changes = ["a", "b", "c", "d"], list(OTHERWISE.values())
+    for name in names:
+        tiny.page(name, IMPORT, BACKEND, SUM)
+    options = ":build: Relu()\n:inputs: input=normal(2)\n:harmless: x\n:::\n"
+    models = (f"## {name}\n\n:::{{model}} {name}\n{options}" for name in ("Absolute", "Cosine", "Relu", "Sine"))
+    tiny.page("models", IMPORT, BACKEND, *models)
+    assert tiny.execute().returncode == tiny.run_models("numpy").returncode == 0
+    pages, results = tiny.results(), tiny.results("models")
+    store = Store(tiny.store)
+
+    def rewrite(place: str, change: Callable[[Any], Any]) -> None:
+        content = store.read_file(place)
+        assert content
+        store.write_file(place, change(content))
+
+    for places in (pages, results):
+        for place, change in zip([place for place in places if "models.json" not in place], changes, strict=True):
+            rewrite(place, change)
+    assert tiny.build().returncode == 1
+    assert [tiny.status(name) for name in (*names, "models")] == ["failed"] * len(names) + ["ok"]
+    assert executed(tiny.execute()) == (len(names), names)
+    assert f"{len(results)} models run in" in tiny.run_models("numpy").stdout
+    known = store.read_file("numpy/environment.json")
+    for change in changes:
+        store.write_file("numpy/environment.json", change(known))
+        assert store.environment("numpy").error.startswith("nothing was executed")
+    assert executed(tiny.execute()) == (0, [])
+    assert (tiny.results(), tiny.results("models")) == (pages, results)
 
 
 SLOW = cell("import time\nfor i in range(30):\n    print(i)\n    time.sleep(0.1)")

@@ -290,7 +290,7 @@ class _Page:
             value = eval(name, dict(self._shell.user_ns))
             array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value).astype("float64")
             return {"value": array.tolist()}
-        except Exception as error:
+        except BaseException as error:
             return {"error": f"{type(error).__name__}: {words_of(error)}"}
 
 
