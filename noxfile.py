@@ -44,11 +44,12 @@ def execute(session: nox.Session, backend: str) -> None:
     if BACKENDS[backend].compiler and not shutil.which("c++"):
         system_package(session, "g++", "a C++ compiler")
     # Sessions that require this one have arguments of their own, and nox hands all of them to all.
-    words = session.posargs if {"--force", "--only", "--jobs"}.intersection(session.posargs) else []
+    given = {word.partition("=")[0] for word in session.posargs}
+    words = session.posargs if given & {"--force", "--only", "--jobs"} else []
     # 1: a page failed. That is in the store; rendering reports it, with the rest of the site written.
     session.run("python", "-m", "mithril_docs", "execute", backend, *words, success_codes=[0, 1])
     for name in (backend, "c") if backend == "numpy" else (backend,):  # C has no environment of its own
-        session.run("python", "-m", "mithril_docs", "models", name, success_codes=[0, 1])
+        session.run("python", "-m", "mithril_docs", "models", name, *words, success_codes=[0, 1])
 
 
 for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `requires`

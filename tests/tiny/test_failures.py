@@ -100,6 +100,25 @@ FAILING = {
     ),
     "address": (cell("object()"), "", "cell 3: its output holds a memory address"),
     "path": (cell("import os; print(os.getcwd())"), "", "cell 3: its output holds a temporary path"),
+    "parity_death": (
+        cell(
+            "import os\nclass Dies:\n    def __array__(self, *_):\n        os._exit(0)\nx = Dies()", ":parity: {x: 0.1}"
+        ),
+        "",
+        "cell 3: the page's process died (exit status 0)",
+    ),
+    "parity_endless": (
+        cell("class Stays:\n    def __array__(self, *_):\n        while True: pass\nx = Stays()", ":parity: {x: 0.1}"),
+        "timeout: 1",
+        "cell 3: did not end within 1 s",
+    ),
+    "parity_exit": (
+        cell(
+            "class Exits:\n    def __array__(self, *_):\n        raise SystemExit(3)\nx = Exits()", ":parity: {x: 0.1}"
+        ),
+        "",
+        "cell 3: parity value 'x' cannot be read: SystemExit: 3",
+    ),
     "parity": (cell("x = object()", ":parity: {x: 0.1}"), "", "cell 3: parity value 'x' cannot be read"),
 }
 
@@ -119,6 +138,16 @@ def test_pages_that_fail_are_reported_together(failing: Built, name: str) -> Non
     words = FAILING[name][-1]
     failing.assert_failed(name, words)
     assert [row for row in failing.built.stderr.splitlines() if f"{name}.md" in row and f"on NumPy, {words}" in row]
+
+
+def test_a_page_that_ends_what_starts_pages(tiny: TinySite) -> None:
+    """The next one starts as if nothing had happened."""
+    last = cell("import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)\n" + "#" * 200)
+    tiny.page("bad", IMPORT, BACKEND, last)
+    tiny.page("good", IMPORT, BACKEND, cell("print(type(get_ipython()).__name__)"))
+    executed = tiny.execute("numpy", "--jobs", "1")
+    assert [row for row in executed.stdout.splitlines() if "] good ok" in row], executed.stdout
+    assert executed.stderr.splitlines() == ["FAILED bad on numpy, cell 3: the page's process died (exit status 255)"]
 
 
 def test_parity_broken(tiny: TinySite) -> None:

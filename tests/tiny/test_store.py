@@ -11,11 +11,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from mithril_docs.store import Store
 from support.places import EXTENSION, ROOT
 from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
 
@@ -73,6 +76,50 @@ def test_a_changed_pin_executes_one_backend(tiny: TinySite, tmp_path: Path) -> N
     assert executed(tiny.execute("jax"))[0] == 0
 
 
+#: What another version may have written in a file's place: whole, and laid out otherwise.
+OTHERWISE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a name more": lambda content: content | {"colour": "red"},
+    "a name less": lambda content: dict(list(content.items())[1:]),
+    "no object": lambda content: [content],
+    "other types": lambda content: {
+        name: [value] if isinstance(value, str) else "x" for name, value in content.items()
+    },
+}
+
+
+@pytest.mark.takes(20)
+def test_a_store_of_another_version_is_as_good_as_none(tiny: TinySite) -> None:
+    """Whatever lies there whole is read by nobody, stops nothing and is written anew."""
+    names, changes = ["a", "b", "c", "d"], list(OTHERWISE.values())
+    for name in names:
+        tiny.page(name, IMPORT, BACKEND, SUM)
+    options = ":build: Relu()\n:inputs: input=normal(2)\n:harmless: x\n:::\n"
+    models = (f"## {name}\n\n:::{{model}} {name}\n{options}" for name in ("Absolute", "Cosine", "Relu", "Sine"))
+    tiny.page("models", IMPORT, BACKEND, *models)
+    assert tiny.execute().returncode == tiny.run_models("numpy").returncode == 0
+    pages, results = tiny.results(), tiny.results("models")
+    store = Store(tiny.store)
+
+    def rewrite(place: str, change: Callable[[Any], Any]) -> None:
+        content = store.read_file(place)
+        assert content
+        store.write_file(place, change(content))
+
+    for places in (pages, results):
+        for place, change in zip([place for place in places if "models.json" not in place], changes, strict=True):
+            rewrite(place, change)
+    assert tiny.build().returncode == 1
+    assert [tiny.status(name) for name in (*names, "models")] == ["failed"] * len(names) + ["ok"]
+    assert executed(tiny.execute()) == (len(names), names)
+    assert f"{len(results)} models run in" in tiny.run_models("numpy").stdout
+    known = store.read_file("numpy/environment.json")
+    for change in changes:
+        store.write_file("numpy/environment.json", change(known))
+        assert store.environment("numpy").error.startswith("nothing was executed")
+    assert executed(tiny.execute()) == (0, [])
+    assert (tiny.results(), tiny.results("models")) == (pages, results)
+
+
 SLOW = cell("import time\nfor i in range(30):\n    print(i)\n    time.sleep(0.1)")
 
 
@@ -81,12 +128,17 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
+def _ignore_interrupts() -> None:
+    """As in the background of a shell that runs a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(command: list[str], prepare: Callable[[], None] = _hear_interrupts) -> subprocess.Popen[str]:
     """Start a command and wait until it has a page in flight and one behind it."""
     env = {**os.environ, "PYTHONPATH": str(EXTENSION)}
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=_hear_interrupts,
+        preexec_fn=prepare,
     )  # fmt: skip
     assert process.stdout
     for line in process.stdout:
@@ -128,6 +180,20 @@ def test_a_build_that_is_stopped(tiny: TinySite, undisturbed: TinySite, number: 
     assert executed(tiny.execute()) == (2, ["b", "c"])
     assert tiny.results() == undisturbed.results()
     assert tiny.build().returncode == 0
+
+
+@pytest.mark.xdist_group("stopped")
+def test_a_build_that_passes_over_interrupts(tiny: TinySite, undisturbed: TinySite) -> None:
+    """In the background of a shell, Ctrl-C is not meant for the build, so it goes on. A page still hears its own."""
+    shutil.copytree(undisturbed.docs, tiny.docs)
+    interrupt = cell(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)", ':raises: {all: {KeyboardInterrupt: ""}}'
+    )
+    tiny.page("c", IMPORT, BACKEND, interrupt)
+    process = start(tiny.command("numpy", "--jobs", "1"), _ignore_interrupts)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert len(tiny.results()) == 3
 
 
 @pytest.mark.xdist_group("stopped")

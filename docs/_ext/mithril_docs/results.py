@@ -3,7 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import types
+import typing
 from typing import Any
+
+
+class LayoutError(Exception):
+    """Plain data that is laid out otherwise than what it is to become; the message says what is."""
+
+
+def made_of(kind: Any, content: Any) -> Any:
+    """What :func:`dataclasses.asdict` and JSON made ``content`` of, by its type: one of this module's, for example.
+
+    Raises
+    ------
+    LayoutError
+        A name is missing or too many, or a value is of another type: another version of this package wrote it.
+    """
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return content
+    if origin is types.UnionType:
+        return None if content is None else made_of(inner[0], content)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(content, dict):
+        hints = _fields(kind)
+        if content.keys() != hints.keys():
+            raise LayoutError(f"{sorted(content)} is no {kind}")
+        return kind(**{name: made_of(hints[name], value) for name, value in content.items()})
+    if origin is dict and isinstance(content, dict):
+        return {_key(inner[0], key): made_of(inner[1], value) for key, value in content.items()}
+    if origin is list and isinstance(content, list):
+        return [made_of(inner[0], value) for value in content]
+    if origin is tuple and isinstance(content, list) and len(content) == len(inner):
+        return tuple(map(made_of, inner, content))
+    if origin is None and isinstance(content, (int, float) if kind is float else kind):
+        return content
+    raise LayoutError(f"{content!r:.80} is no {kind}")
+
+
+@functools.cache
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _key(kind: type, key: str) -> Any:
+    """A name of an object, which JSON holds as text."""
+    try:
+        return kind(key)
+    except ValueError:
+        raise LayoutError(f"{key!r:.80} is no {kind}") from None
 
 
 @dataclasses.dataclass
@@ -89,21 +139,6 @@ class Result:
     raised: list[Raised] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
     digest: str = ""
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Result:
-        """The result that :func:`dataclasses.asdict` and JSON made ``content`` of."""
-        return cls(
-            **content
-            | {
-                "failures": [Failure(**failure) for failure in content["failures"]],
-                "raised": [
-                    Raised(**noted | {key: noted[key] and tuple(noted[key]) for key in ("site", "inside")})
-                    for noted in content["raised"]
-                ],
-                "outputs": {int(number): outputs for number, outputs in content["outputs"].items()},
-            }
-        )
 
 
 @dataclasses.dataclass

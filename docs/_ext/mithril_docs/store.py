@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mithril_docs.page import Page
-from mithril_docs.results import Environment, ModelResult, Result
+from mithril_docs.results import Environment, LayoutError, ModelResult, Result, made_of
 
 _HERE = Path(__file__).parent
 
@@ -56,17 +56,17 @@ class Store:
         return self.root / backend / "pages" / f"{page}.json"
 
     def read(self, page: str, backend: str) -> Result | None:
-        """The stored result, None where there is none.
+        """The stored result, None where there is none that this version can read.
 
         Raises
         ------
         CorruptEntryError
-            The file is damaged or of another making.
+            The file is damaged.
         """
-        found = self._read(self.path(page, backend))
         try:
-            return None if found is None else Result.from_json(found[1] | {"digest": found[0]})
-        except (KeyError, TypeError):  # an older layout: it would be stale
+            found = self._read(self.path(page, backend))
+            return None if found is None else made_of(Result, found[1] | {"digest": found[0]})
+        except LayoutError:  # of another version: it would be stale
             return None
 
     def write(self, result: Result) -> None:
@@ -81,41 +81,57 @@ class Store:
         path.replace(path.with_suffix(".corrupt"))
 
     def read_model(self, place: str) -> ModelResult | None:
-        """A model's stored result, None where there is none. Raises :class:`CorruptEntryError`."""
-        content = self.read_file(place)
+        """A model's stored result, None as for :meth:`read`. Raises :class:`CorruptEntryError`."""
         try:
-            return None if content is None else ModelResult(**content)
-        except TypeError:  # an older layout: it would be stale
+            content = self.read_file(place)
+            return None if content is None else made_of(ModelResult, content)
+        except LayoutError:  # of another version: it would be stale
             return None
 
     def environment(self, backend: str) -> Environment:
         """The backend's environment as its last execution found it; one with an error where there was none."""
         try:
             content = self.read_file(f"{backend}/environment.json")
+            if content is not None:
+                return made_of(Environment, content)
         except CorruptEntryError as error:
             return Environment(error=str(error))
-        if content is None:
-            return Environment(error=f'nothing was executed; run nox -s "execute({backend})"')
-        return Environment(**content)
+        except LayoutError:  # of another version: what was executed there would be stale
+            pass
+        return Environment(error=f'nothing was executed; run nox -s "execute({backend})"')
 
     def write_environment(self, backend: str, environment: Environment) -> None:
         """Keep a backend's environment. Raises :class:`CannotWriteError`."""
         self.write_file(f"{backend}/environment.json", dataclasses.asdict(environment))
 
     def read_file(self, name: str | Path) -> dict[str, Any] | None:
-        """What a file under the root holds, None where there is none. Raises :class:`CorruptEntryError`."""
+        """What a file under the root holds, None where there is none.
+
+        Raises
+        ------
+        CorruptEntryError
+            The file is damaged.
+        LayoutError
+            Another version of this package wrote it.
+        """
         found = self._read(name)
         return found and found[1]
 
     def _read(self, name: str | Path) -> tuple[str, dict[str, Any]] | None:
         path = self.root / name
         try:
-            digest, _, content = path.read_bytes().partition(b"\n")
+            digest, _, text = path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
-        if digest.decode("ascii", "replace") != hashlib.sha256(content).hexdigest():
+        except OSError as error:
+            place = path.relative_to(self.root)
+            raise CorruptEntryError(f"the store's {place} cannot be read: {error.strerror}") from error
+        if digest.decode("ascii", "replace") != hashlib.sha256(text).hexdigest():
             raise CorruptEntryError(f"the store's {path.relative_to(self.root)} is corrupt")
-        return digest.decode("ascii"), json.loads(content)
+        try:
+            return digest.decode("ascii"), made_of(dict[str, Any], json.loads(text))
+        except ValueError:
+            raise LayoutError(f"{path.relative_to(self.root)} holds no JSON") from None
 
     def write_file(self, name: str | Path, content: dict[str, Any]) -> None:
         """Write a file under the root, whole or not at all. Raises :class:`CannotWriteError`."""

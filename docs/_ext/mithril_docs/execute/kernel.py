@@ -12,6 +12,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from mithril_docs.backends import Backend
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _PRELOAD = "MITHRIL_DOCS_PRELOAD"
+_STARTING = threading.Lock()
+_backend = ""
 _PACKAGE = str(Path(__file__).parent.parent.parent)
 
 
@@ -33,13 +37,21 @@ class PageDiedError(Exception):
 
 def preload(backend: Backend) -> None:
     """Begin to import what every page of a backend needs, and return at once."""
+    global _backend
+    _backend = backend.name
+    _FORKSERVER.set_forkserver_preload(["mithril_docs.execute.preload"])
+    _start_forking()
+
+
+def _start_forking() -> None:
+    """Start the process that forks where it does not run: a page may have ended it."""
     from multiprocessing import forkserver
 
-    os.environ[_PRELOAD] = backend.name
-    os.environ["PYTHONPATH"] = _PACKAGE
-    _FORKSERVER.set_forkserver_preload(["mithril_docs.execute.preload"])
-    forkserver.ensure_running()
-    del os.environ["PYTHONPATH"], os.environ[_PRELOAD]
+    with _STARTING:
+        os.environ[_PRELOAD] = _backend
+        os.environ["PYTHONPATH"] = _PACKAGE
+        forkserver.ensure_running()
+        del os.environ["PYTHONPATH"], os.environ[_PRELOAD]
 
 
 def try_out(code: str) -> bool:
@@ -63,15 +75,27 @@ def _try_out(code: str) -> None:
 
 
 class Kernel:
-    """The process of a page, in a folder of its own."""
+    """The process of a page, in a folder of its own.
+
+    Raises
+    ------
+    PageDiedError
+        It could not be started.
+    """
 
     def __init__(self, folder: str) -> None:
         from mithril_docs.execute import target
 
-        self._pipe, theirs = _FORKSERVER.Pipe()
-        self._process = _FORKSERVER.Process(target=target.serve, args=(theirs, folder, [_PACKAGE]))
-        self._process.start()
-        theirs.close()
+        for wait_first in (0.0, 0.1, 1.0):  # what forks may be on its way to its end
+            time.sleep(wait_first)
+            _start_forking()
+            self._pipe, theirs = _FORKSERVER.Pipe()
+            self._process = _FORKSERVER.Process(target=target.serve, args=(theirs, folder, [_PACKAGE]))
+            with contextlib.suppress(EOFError, OSError):
+                self._process.start()
+                theirs.close()
+                return
+        raise PageDiedError("it did not start")
 
     def run(self, source: str, timeout: float) -> dict[str, Any]:
         """Run a cell.

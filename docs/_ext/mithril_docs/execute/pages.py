@@ -144,7 +144,11 @@ class _Run:
         with tempfile.TemporaryDirectory(prefix="mithril-docs-", ignore_cleanup_errors=True) as folder:
             for path in page.files:
                 shutil.copy(path, folder)
-            running = Kernel(folder)
+            try:
+                running = Kernel(folder)
+            except PageDiedError as error:
+                result.failures.append(Failure(0, f"the page's process died ({error})"))
+                return page, result
             self._kernels.add(running)
             try:
                 _Execution(page, result, running, folder).run()

@@ -216,6 +216,8 @@ def make() -> ZMQInteractiveShell:
 def serve(pipe: Connection, folder: str, private: list[str]) -> None:
     """Be a page's process until it is told to stop or the build is gone. ``private`` is what no page may import."""
     os.setsid()
+    # As a kernel has it, even where a build is told to pass over interrupts: one in the background of a shell is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     # What a page starts finds nothing of this repository either, and starts as it would for a reader.
@@ -288,7 +290,7 @@ class _Page:
             value = eval(name, dict(self._shell.user_ns))
             array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value).astype("float64")
             return {"value": array.tolist()}
-        except Exception as error:
+        except BaseException as error:
             return {"error": f"{type(error).__name__}: {words_of(error)}"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import math
 import multiprocessing
 import os
@@ -19,13 +20,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from signal import SIGKILL, Signals
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mithril_docs.backends import BACKENDS, Backend
-from mithril_docs.execute import environment
+from mithril_docs.execute import environment, kernel
 from mithril_docs.models import c_library
 from mithril_docs.models.cards import C, Card, build_model, cards, home, make_inputs, model_file, model_key
 from mithril_docs.page import find_pages
@@ -41,13 +44,15 @@ _FORKSERVER = multiprocessing.get_context("forkserver")
 
 
 def main(argv: list[str]) -> int:
-    """Run the models that the store lacks. Returns 0, whatever they can and cannot do; 1 where none could be run."""
+    """Run the models that the store lacks. Returns 0, whatever they can and cannot do; 1 where one has no result."""
     parser = argparse.ArgumentParser(prog="python -m mithril_docs models", description=__doc__)
     parser.add_argument("backend", choices=[*BACKENDS, C], help="c: in NumPy's environment, with a C compiler")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--only", action="append", metavar="PAGE", help="run this page's models alone; may be repeated")
     parser.add_argument("--force", action="store_true", help="run every model anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds that a model may take")
     options = parser.parse_args(argv)
     store = Store(options.store.resolve())
     cache = store.root.parent / "cache"
@@ -57,6 +62,8 @@ def main(argv: list[str]) -> int:
         return 0  # the pages' execution has said so
     environment.isolate(backend, cache)
     pages = find_pages(options.docs.resolve(), store.root / "pages.pickle")
+    if options.only:
+        pages = [page for page in pages if page.name in options.only]
     every = [card for page in pages for card in cards(page) if card.build]
     todo = [card for card in every if options.force or not _kept(store, backend, card, found)]
     start = time.perf_counter()
@@ -66,9 +73,13 @@ def main(argv: list[str]) -> int:
             print("c: no compiler cc was found, so no model was run")
             return 0
         backend = built
-    turns = [todo[n :: options.jobs] for n in range(options.jobs)]
-    with ThreadPoolExecutor(options.jobs) as threads:
-        lost = list(threads.map(lambda turn: _run_apart(turn, backend, store, found), turns))
+    elif todo:
+        kernel.preload(backend)  # so that a process that takes the place of one that ended starts at once
+    jobs = max(options.jobs, 1)
+    turns = [todo[n::jobs] for n in range(jobs)]
+    keep = functools.partial(_keep, store, backend, found)
+    with ThreadPoolExecutor(jobs) as threads:
+        lost = list(threads.map(lambda turn: _run_turn(turn, backend, options.timeout, keep), turns))
     took = time.perf_counter() - start
     print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
     return int(any(lost))
@@ -82,36 +93,87 @@ def _kept(store: Store, backend: Backend, card: Card, found: Environment) -> boo
     return kept is not None and kept.key == model_key(card, backend.name, found)
 
 
-def _run_apart(todo: list[Card], backend: Backend, store: Store, found: Environment) -> bool:
-    """Run models in a process of their own, and go on in another one where it dies. Whether a result was lost."""
-    waiting = list(todo)
+def _run_turn(todo: list[Card], backend: Backend, timeout: float, keep: Callable[[Card, ModelResult], bool]) -> bool:
+    """Run models in processes of their own, one after the other. Whether a result was lost.
+
+    One process runs many. A model that takes its process along is run once more, alone: it may not have been its
+    fault. If it dies again, that is its result. But a busy machine may be why one is too slow or is killed, so nothing
+    is kept of that.
+    """
+    waiting, tried, lost = list(todo), set[str](), False
     while waiting:
-        ours, theirs = _FORKSERVER.Pipe()
-        process = _FORKSERVER.Process(target=_run_all, args=(waiting, backend, theirs))
-        process.start()
-        theirs.close()
-        with contextlib.suppress(EOFError):
-            while waiting:
-                card = waiting[0]
-                if ours.poll(TIMEOUT):
-                    result = ours.recv()
-                else:
-                    process.kill()
-                    result = ModelResult("", f"TimeoutError: did not end within {TIMEOUT} s")
-                if not _keep(store, backend, waiting.pop(0), found, result):
-                    return True
-                if not process.is_alive() and not ours.poll():
-                    break
+        again = waiting[0].name in tried
+        done, end = _run_some(waiting[:1] if again else waiting, backend, timeout, keep)
+        del waiting[:done]
+        if end is None:
+            continue
+        lost |= end.lost
+        card = waiting[0]
+        if end.lost or again:
+            waiting.pop(0)
+        if again and not end.lost:
+            if end.proves:
+                lost |= not keep(card, ModelResult("", end.words))
+            else:
+                print(f"FAILED {backend.name}: {card.name} on {card.page}, {end.words}, twice", file=sys.stderr)
+                lost = True
+        tried.add(card.name)
+    return lost
+
+
+class _End(NamedTuple):
+    """How a process ended before it had run all of its models.
+
+    Attributes
+    ----------
+    words
+        What became of the first model without a result.
+    proves
+        Whether that says something of the model, if it happens again.
+    lost
+        Whether a result came and could not be kept.
+    """
+
+    words: str = ""
+    proves: bool = False
+    lost: bool = False
+
+
+def _run_some(
+    cards: list[Card], backend: Backend, timeout: float, keep: Callable[[Card, ModelResult], bool]
+) -> tuple[int, _End | None]:
+    """Run models in one process. How many gave a result that is kept, and how it ended if these are not all."""
+    ours, theirs = _FORKSERVER.Pipe()
+    process = _FORKSERVER.Process(target=_run_all, args=(cards, backend, theirs))
+    process.start()
+    theirs.close()
+    try:
+        for done, card in enumerate(cards):
+            # What a model starts may have the pipe too, so its end is no sign that the process has ended.
+            ready = wait([ours, process.sentinel], timeout)
+            if not ready:
+                return done, _End(f"did not end within {timeout:g} s")
+            try:
+                result = ours.recv() if ours in ready else None
+            except (EOFError, OSError):
+                result = None
+            if result is None:
+                process.join()
+                return done, _End(f"the process died ({_status(process.exitcode)})", process.exitcode != -SIGKILL)
+            if not keep(card, result):
+                return done, _End(lost=True)
+        return len(cards), None
+    finally:
+        process.kill()
         process.join()
-        if waiting and process.exitcode:
-            card = waiting.pop(0)
-            words = f"the process died (exit status {process.exitcode})"
-            if not _keep(store, backend, card, found, ModelResult("", words)):
-                return True
-    return False
+        ours.close()
 
 
-def _keep(store: Store, backend: Backend, card: Card, found: Environment, result: ModelResult) -> bool:
+def _status(code: int | None) -> str:
+    return f"signal {Signals(-code).name}" if code is not None and code < 0 else f"exit status {code}"
+
+
+def _keep(store: Store, backend: Backend, found: Environment, card: Card, result: ModelResult) -> bool:
     result.key = model_key(card, backend.name, found)
     try:
         store.write_file(model_file(backend.name, card.name), dataclasses.asdict(result))
