@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
-from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -73,7 +72,7 @@ def listing(kind: type, said: dict[str, Sentence], undecided: nodes.Node) -> nod
         else:
             told += [_code(said[name].type), nodes.Text(" (not annotated)")]
         if parameter.default is not parameter.empty:
-            told += [nodes.Text(", default "), _code(_default(parameter.default))]
+            told += [nodes.Text(", default "), _code(repr(parameter.default))]  # autodoc made it as it is written
         elif parameter.kind is not parameter.VAR_KEYWORD:
             told += nodes.Text(", required")
         term += [nodes.Text(" "), told]
@@ -100,13 +99,6 @@ def _type(hint: Any) -> str:
     if inner := get_args(hint):
         return f"{get_origin(hint).__name__}[{', '.join(map(_type, inner))}]"
     return getattr(hint, "__name__", str(hint))
-
-
-def _default(value: Any) -> str:
-    """A default as a reader writes it."""
-    if isinstance(value, package.undecided()):
-        return "ml.TBD"
-    return f"ml.{value}" if isinstance(value, Enum) else repr(value)
 
 
 def _code(words: str) -> nodes.Node:
