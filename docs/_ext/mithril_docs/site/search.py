@@ -23,6 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.environment.collectors import EnvironmentCollector
 from sphinx.errors import ExtensionError
+from sphinx.transforms import SphinxTransform
 
 from mithril_docs.build import npm
 from mithril_docs.site import private
@@ -116,8 +117,25 @@ class SectionsCollector(EnvironmentCollector):
         _kept(app.env)[app.env.docname] = entries(doctree, app.env.docname)
 
 
+class IndexEntries(SphinxTransform):
+    """Let entries of the index under a heading lead to the heading, and not to what stands behind them."""
+
+    default_priority = 200  # before docutils hands the ids of targets on
+
+    def apply(self, **kwargs: Any) -> None:
+        for index in list(self.document.findall(addnodes.index)):
+            section, target = index.parent, index.next_node(descend=False, siblings=True)
+            if not isinstance(section, nodes.section) or not isinstance(target, nodes.target):
+                continue
+            found = [row for row in index["entries"] if row[2] in target["ids"]]
+            if found:
+                index["entries"] = [(*row[:2], section["ids"][0], *row[3:]) for row in found]
+                section.remove(target)
+
+
 def setup(app: Sphinx) -> None:
     app.add_env_collector(SectionsCollector)
+    app.add_transform(IndexEntries)
     app.connect("builder-inited", _replace_sphinx_search)
     app.connect("builder-inited", _put_engine)
     app.connect("html-collect-pages", lambda _: [("search", {}, "search.html")])
