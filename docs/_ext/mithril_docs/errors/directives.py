@@ -140,7 +140,9 @@ class ErrorDirective(SphinxDirective):
 
     def _lead_to_the_heading(self, anchor: str) -> None:
         """Make the anchor the first id of the section around, so that a link to it shows the heading."""
-        section, document = self.state_machine.node, self.state.document
+        section: nodes.Element | None = self.state_machine.node
+        document = self.state.document
+        assert section is not None
         section["ids"].insert(0, anchor)
         section["names"].append(anchor)
         document.ids[anchor] = section
