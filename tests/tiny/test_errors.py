@@ -68,7 +68,10 @@ def test_an_entry_is_rendered_with_what_was_seen(built: Built) -> None:
     assert built.sound.returncode == 0, built.sound.stderr
     html = built.tiny.html("errors")
     box = html.select_one(".mb-error")
-    assert box is not None and html.select_one("#error-no-model")
+    assert box is not None
+    section = html.select_one("section#error-no-model")  # so that a link to it shows the heading
+    assert section is not None and section.select_one("h2") is not None and section.select_one(".mb-error") is box
+    assert html.select_one("#no-model")
     assert "Exception: Unsupported model type!" in box.text
     assert "Raised by compile. Seen in this build on NumPy." in box.text
 
@@ -89,4 +92,5 @@ def test_a_wrong_entry_is_named(built: Built, name: str) -> None:
 def test_a_sound_entry_is_not_named(built: Built) -> None:
     """One whose error a cell catches is sound too; and those beside wrong ones."""
     assert not built.sound.stderr
-    assert not [row for row in built.wrong.stderr.splitlines() if "errors.md" in row or "caught.md" in row]
+    named = [row.partition(": ")[0] for row in built.wrong.stderr.splitlines()]
+    assert not [place for place in named if "errors.md" in place or "caught.md" in place]
