@@ -105,7 +105,8 @@ def test_every_link_of_the_markdown_resolves(site: Path, files: dict[str, list[T
 
 def test_the_list_names_each_page_of_the_sidebar_once(site: Path) -> None:
     tree = lxml.html.parse(site / "index.html")
-    captions = [caption.text_content() for caption in tree.xpath("//nav[@aria-label='Main']//summary[not(@aria-label)]")]
+    titles = tree.xpath("//nav[@aria-label='Main']//summary[not(@aria-label)]")
+    captions = [title.text_content() for title in titles]
     pages = [href.removesuffix(".html") for href in tree.xpath("//nav[@aria-label='Main']//a/@href")]
     text = (site / "llms.txt").read_text("utf-8")
     listed, _, optional = text.partition("\n## Optional\n")
