@@ -131,23 +131,21 @@ class ErrorDirective(SphinxDirective):
         entry = next((e for e in found.errors if (e.page, e.name) == (self.env.docname, self.arguments[0])), None)
         if entry is None:
             raise self.error("the entry cannot be read: its lines are messages, and nothing else")
-        self._lead_to_the_heading(entry.anchor)
+        self._lead_to_the_heading(entry)
         box = nodes.container(classes=["mb-reference", "mb-error"])
         for message in entry.messages:
             box += nodes.paragraph("", "", nodes.literal(message.words, message.words))
         box += nodes.paragraph("", "", *_origin(found, entry), classes=["mb-ran"])
         return [box]
 
-    def _lead_to_the_heading(self, anchor: str) -> None:
-        """Make the anchor the first id of the section around, so that a link to it shows the heading."""
+    def _lead_to_the_heading(self, entry: Explained) -> None:
+        """Make the anchor an id of the section around, behind that of its heading, so that a link to it shows both."""
         section: nodes.Element | None = self.state_machine.node
-        document = self.state.document
         assert section is not None
-        section["ids"].insert(0, anchor)
-        section["names"].append(anchor)
-        document.ids[anchor] = section
-        document.nameids[anchor] = anchor
-        document.nametypes[anchor] = True  # explicit, so that other pages may link to it
+        section["ids"].append(entry.anchor)
+        self.state.document.ids[entry.anchor] = section
+        # Known to other pages. Not as an explicit name, which would come before the heading's own.
+        self.env.domains.standard_domain.labels[entry.anchor] = (self.env.docname, entry.anchor, entry.title)
 
 
 def _origin(found: Catalogue, entry: Explained) -> list[nodes.Node]:
