@@ -288,7 +288,7 @@ def test_a_link_to_an_error_shows_its_heading(
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         top, seen = page.evaluate(
             """anchor => {
-                const heading = document.getElementById(anchor).querySelector("h1, h2, h3");
+                const heading = document.getElementById(anchor).closest("section").querySelector("h1, h2, h3");
                 const { left, top, bottom } = heading.getBoundingClientRect();
                 const at = document.elementFromPoint(left + 8, (top + bottom) / 2);
                 return [top, at === heading || heading.contains(at)];
