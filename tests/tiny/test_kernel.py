@@ -133,6 +133,37 @@ PAGES = {
     "unreadable": (cell(f"{BAD}raise Bad"),),
     "group": (cell(GROUP, fails("ExceptionGroup", "two")), cell("print('after')")),
     "undeclared_group": (cell(GROUP),),
+    "watched": (
+        cell(
+            "import weakref\ncalls = []\nclass Own(Exception):\n"
+            "    def __str__(self):\n        calls.append('str')\n        return 'own'\n"
+            "    def __getattribute__(self, name):\n        calls.append(name)\n        raise RuntimeError(name)\n\n"
+            "try:\n    raise Own\nexcept Own:\n    print(calls)"
+        ),
+        cell(
+            "class Meta(type):\n    __name__ = property(lambda self: calls.append('name'))\n\n"
+            "class Made(Exception, metaclass=Meta):\n    pass\n\n"
+            "try:\n    raise Made\nexcept Made:\n    print(calls)"
+        ),
+        cell(
+            "class Value:\n    def __repr__(self):\n        calls.append('repr')\n        return 'value'\n"
+            "    def __dir__(self):\n        calls.append('dir')\n        return ['other']\n"
+            "    def look(self):\n        return othr\n\n"
+            "for act in (lambda: {}[Value()], lambda: Value().othr, Value().look, lambda: int([Value()])):\n"
+            "    try:\n        act()\n    except Exception as error:\n        print(type(error).__name__, calls)"
+        ),
+        cell(
+            "class Held:\n    pass\n\nclass Gone(Exception):\n    pass\n\n"
+            "def fail():\n    here = Held()\n    held.append(weakref.ref(here))\n"
+            "    raise Gone('with a local')\n\nheld = []\ntry:\n    fail()\nexcept Gone as error:\n"
+            "    held.append(weakref.ref(error))\n    print(vars(error))\nprint([ref() for ref in held])"
+        ),
+        cell(
+            "import sys\nfor number in range(6):\n    if sys.monitoring.get_tool(number):\n"
+            "        sys.monitoring.free_tool_id(number)\n    sys.monitoring.use_tool_id(number, 'own')"
+        ),
+        cell("try:\n    1 / 0\nexcept ZeroDivisionError:\n    print(sys.monitoring.get_tool(4))"),
+    ),
     "nested": (
         cell(
             "shell = get_ipython()\nran = shell.run_cell('x = 5\\nprint(1)\\nx + 1')\nprint(ran.success, ran.result, x)"
@@ -323,6 +354,18 @@ def test_an_error_that_cannot_be_changed_stays_itself(ran: Ran) -> None:
     assert [(error.kind, error.message) for error in ran.results["frozen"].raised] == [("Frozen", "3"), ("Frozen", "4")]
 
 
+def test_watching_calls_nothing_and_keeps_nothing(ran: Ran) -> None:
+    """What a page's own classes define is called by the page alone, and what it let go is gone."""
+    strange, made, values, held, *tools = ran.told("watched")
+    assert (strange, made) == (["[]\n"], ["[]\n"])
+    assert values == ["KeyError []\nAttributeError []\nNameError []\nTypeError []\n"]
+    assert held == ["{}\n[None, None]\n"]
+    assert tools == [[], ["own\n"]]
+    noted = [(error.cell, error.kind, error.message) for error in ran.results["watched"].raised]
+    assert noted[:2] == [(3, "Own", ""), (4, "Made", "")]
+    assert {(5, "KeyError", ""), (5, "NameError", "name 'othr' is not defined")} <= set(noted)
+
+
 def test_an_error_without_a_message_to_read(ran: Ran) -> None:
     assert ran.told("caught_unreadable") == [["Bad\n"]]
     assert ran.failures("unreadable") == ["cell 3: Bad: <its message cannot be read: ValueError>"]
@@ -343,7 +386,8 @@ def test_a_cell_within_a_cell(ran: Ran) -> None:
 def test_errors_without_end_are_noted_up_to_a_number(ran: Ran) -> None:
     raised = ran.results["many_errors"].raised
     assert ran.told("many_errors") == [["20000\n"], []]
-    assert 0 < len(raised) <= 1000 and {error.kind for error in raised} == {"ValueError"}
+    assert {error.kind for error in raised} == {"ValueError", "KeyError"}
+    assert 0 < len(raised) <= 1000 and len({(error.kind, error.message) for error in raised}) == len(raised)
 
 
 def test_what_is_no_text_is_shown_in_words(ran: Ran) -> None:
