@@ -60,7 +60,7 @@
 
   let count = 0;
   // Give a place its field, its line of status and its list; `leave` is called when a reader goes to an answer.
-  const attach = (place, { onQuery = () => {}, leave = () => {} } = {}) => {
+  const attach = (place, { onQuery = () => {}, leave = () => {}, quiet = false } = {}) => {
     const id = `mb-search-${(count += 1)}`;
     const list = make("div", { role: "listbox", id, "aria-label": "Answers", class: "mb-hits" });
     const status = make("p", { role: "status", class: "mb-search-status" });
@@ -137,7 +137,7 @@
         status.textContent = `The search could not be loaded: ${error.message} is missing. Reload the page.`;
       }
     };
-    field.addEventListener("focus", () => load().catch(() => {}), { once: true });
+    if (!quiet) field.addEventListener("focus", () => load().catch(() => {}), { once: true });
     field.addEventListener("input", answer);
     field.addEventListener("keydown", (event) => {
       const all = options();
@@ -156,7 +156,9 @@
 
   const page = document.querySelector(".mb-search-page");
   if (page) {
+    // The page puts the cursor into the field itself, which is no use of it yet.
     const { field, answer } = attach(page, {
+      quiet: true,
       onQuery: (query) => history.replaceState(null, "", query ? `?q=${encodeURIComponent(query)}` : location.pathname),
     });
     field.value = new URLSearchParams(location.search).get("q") ?? "";

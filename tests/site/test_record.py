@@ -38,6 +38,6 @@ def test_what_jit_costs_was_measured_on_all_backends(record: dict, site: Path) -
     assert set(values) == set(BACKENDS)
     numbers = np.array(list(values.values()))
     assert numbers.shape == (len(BACKENDS), 2, 2, 3) and (numbers > 0).all()
-    quoting = [path for path in site.rglob("*.html") if 'class="mb-figure"' in path.read_text(encoding="utf-8")]
+    quoting = [path for path in site.rglob("*.html") if 'class="mb-quoted"' in path.read_text(encoding="utf-8")]
     assert len(quoting) > 4
     assert not [path for path in quoting if "(not measured)" in path.read_text(encoding="utf-8")]

@@ -44,7 +44,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """The search page, with everything loaded."""
     with browser.new_context(viewport=DESK, reduced_motion="reduce") as context:
         page = context.new_page()
-        page.goto(f"{address}/search.html")
+        page.goto(f"{address}/search.html?q=model")
         page.wait_for_function("window.mithrilFind")
         yield page
 

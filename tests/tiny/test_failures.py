@@ -250,7 +250,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> TinySite:
 UNUSABLE = {
     "missing framework": (
         "jax",
-        ("jax", "jaxlib", "ml-dtypes", "opt-einsum"),
+        ("jax", "jaxlib", "ml-dtypes", "opt-einsum", "optax"),
         (),
         "JAX is not installed; install constraints/jax.txt",
     ),

@@ -44,6 +44,7 @@ OTHERS = {
     "getting_started/comparison": "Mithril against JAX alone, with jit on both sides",
     "reference/configuration": "what JAX's cache on disk saves",
     "reference/troubleshooting": "one size against six",
+    "tutorials/how_to/profile": "how to read the clock, with and without jit",
 }
 
 
