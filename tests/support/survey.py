@@ -51,8 +51,9 @@ _SOUND = r"""async () => {
     if (Math.abs(stretched - 1) > 0.03) found.push(`stretched ${stretched.toFixed(2)} times: ${image.src}`);
   }
   for (const picture of all(".bd-article svg[role=img]")) {
-    const named = (picture.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "");
-    const label = picture.getAttribute("aria-label") ?? named.join(" ");
+    const ids = (picture.getAttribute("aria-labelledby") ?? "").split(" ");
+    const named = ids.map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
+    const label = picture.getAttribute("aria-label") ?? named;
     if (/^\s*$|\.\w{3,4}$/.test(label)) found.push(`no words for a picture: ${label}`);
   }
   for (const pre of all(".cell_output pre"))
