@@ -74,6 +74,6 @@ class MeasuredRole(SphinxRole):
         except ValueError as error:
             message = self.inliner.reporter.error(str(error), line=self.lineno)
             return [nodes.problematic(self.rawtext, self.rawtext)], [message]
-        inner = nodes.inline("", words, classes=["mb-quoted"])
+        inner = nodes.inline("", words)
         options = {"refdomain": "std", "reftype": "ref", "reftarget": LABEL, "refexplicit": True}
         return [pending_xref("", inner, refdoc=self.env.docname, **options)], []
