@@ -56,6 +56,8 @@ def _collect(app: Sphinx) -> None:
     state.catalogue = found = catalogue.read(state.build)
     told = [(error.title, error.page, error.anchor, error.messages) for error in found.errors]
     state.topics[ERRORS] = digest((told, _count(found)))
+    for error in found.errors:
+        state.topics[f"{ERRORS}-{error.anchor}"] = digest(_seen(found, error))
     state.counted["errors"] = functools.cache(lambda: _counts(found))
     for entry, words in found.problems():
         what = "the error" if entry in found.errors else "the list"
@@ -131,6 +133,7 @@ class ErrorDirective(SphinxDirective):
         entry = next((e for e in found.errors if (e.page, e.name) == (self.env.docname, self.arguments[0])), None)
         if entry is None:
             raise self.error("the entry cannot be read: its lines are messages, and nothing else")
+        tells_of(self.env, f"{ERRORS}-{entry.anchor}")
         self._lead_to_the_heading(entry)
         box = nodes.container(classes=["mb-reference", "mb-error"])
         for message in entry.messages:
@@ -152,7 +155,6 @@ def _origin(found: Catalogue, entry: Explained) -> list[nodes.Node]:
     """Where the errors of an entry come from, and on which backends this build saw them."""
     places = dict.fromkeys(place for message in entry.messages for place in message.places())
     scopes = dict.fromkeys(place.scope or place.path for place in places)
-    seen = found.seen(entry)
     words: list[nodes.Node] = [nodes.Text("Raised by ")] if scopes else []
     for scope in scopes:
         words += [nodes.literal(scope, scope), nodes.Text(", ")]
@@ -161,7 +163,12 @@ def _origin(found: Catalogue, entry: Explained) -> list[nodes.Node]:
     words = words[:-1] if scopes else words
     if entry.options.get("by") == "shell":
         return [*words, nodes.Text(". A test types the lines below.")]
-    return [*words, nodes.Text(f". Seen in this build on {titles([b for b in BACKENDS if b in seen])}.")]
+    return [*words, nodes.Text(f". Seen in this build on {titles(_seen(found, entry))}.")]
+
+
+def _seen(found: Catalogue, entry: Explained) -> list[str]:
+    """The backends on which this build saw the errors of an entry, be it on another page."""
+    return [name for name in BACKENDS if name in found.seen(entry)]
 
 
 class UnreachableDirective(SphinxDirective):
