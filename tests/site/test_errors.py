@@ -321,7 +321,7 @@ def test_the_box_works_from_a_disk(browser: Browser, site: Path) -> None:
 
 
 def test_every_leaf_of_a_tree_leads_to_a_remedy(site: Path) -> None:
-    """An executed program beneath the trees, an entry of the catalogue, lines that a test types, or what was measured."""
+    """An executed program beneath the trees, an entry of the catalogue, lines that a test types, or a measurement."""
     place = site / "reference" / "troubleshooting.html"
     html = BeautifulSoup(place.read_text(encoding="utf-8"), "lxml")
     leaves = [tree for tree in html.select("details.sd-dropdown") if not tree.select("details")]
