@@ -107,7 +107,8 @@ def test_a_card_reads_in_order(reference: Reference) -> None:
         "Whether to add b.",
     ]
     captions = [caption.text.strip() for caption in section.select(".mb-caption")]
-    named = ["Options", "Terminals of Linear(dimension=2)", "Made of 2 models", "On each backend"]
+    ran = "On each backend, with these options: Linear(dimension=2)"
+    named = ["Options", "Terminals of Linear(dimension=2)", "Made of 2 models", ran]
     assert captions == [*named, "Edge cases and limits"]
 
 

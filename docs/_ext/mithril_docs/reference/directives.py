@@ -153,9 +153,8 @@ class OptionsDirective(SphinxDirective):
         except Exception as error:
             words = f"the card of {card.name} cannot be made: {type(error).__name__}: {error}"
             raise self.error(words) from None
-        caption = _caption("Terminals of ")
-        caption += _code(card.build)
-        parts: list[nodes.Node] = [caption, nodes.container("", table(_terminals(model)), classes=["mb-terminals"])]
+        terminals = nodes.container("", table(_terminals(model)), classes=["mb-terminals"])
+        parts: list[nodes.Node] = [_caption("Terminals of ", card.build), terminals]
         if dag := getattr(model, "dag", None):
             parts += [_caption(f"Made of {len(dag)} models"), _picture(graph.svg(model, card.name))]
         everywhere = models_of(self.env.app).values()
@@ -165,7 +164,7 @@ class OptionsDirective(SphinxDirective):
             if row[0] == TITLES[C]:
                 row[0] = self._linked(nodes.inline("", row[0]), LACKING)
         run = nodes.container("", table(rows), classes=["mb-capabilities"])
-        return [*parts, _caption("On each backend"), run, *_words(capability, offered)]
+        return [*parts, _caption("On each backend, with these options: ", card.build), run, *_words(capability, offered)]
 
     def _behind(self, card: Card) -> list[nodes.Node]:
         """What stands above the cells behind the options."""
@@ -232,8 +231,11 @@ def _box(*parts: nodes.Node) -> nodes.Node:
     return nodes.container("", *parts, classes=["mb-reference"])
 
 
-def _caption(words: str) -> nodes.Element:
-    return nodes.paragraph("", words, classes=["mb-caption"])
+def _caption(words: str, code: str = "") -> nodes.Element:
+    caption = nodes.paragraph("", words, classes=["mb-caption"])
+    if code:
+        caption += _code(code)
+    return caption
 
 
 def _picture(svg: str) -> nodes.Node:
