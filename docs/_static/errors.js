@@ -158,6 +158,14 @@
     say(near.length ? "The catalogue does not know this error. Nearest by its words: " : "The catalogue does not know this error.", near);
   };
 
+  // For the search: the entries that a text is a message of, or part of one; none where that is a guess.
+  window.mithrilRecognize = (text) => {
+    const { sure, found } = find(known, text);
+    if (found.length) return sure ? found : [];
+    const { likely, found: near } = nearest(text);
+    return likely ? near.slice(0, 1) : [];
+  };
+
   for (const box of document.querySelectorAll(".mb-paste")) {
     const root = document.documentElement.dataset.content_root ?? "";
     box.innerHTML = '<label>Paste an error, or ask in a few words<textarea rows="4" spellcheck="false" autocomplete="off"></textarea></label><p role="status"></p>';

@@ -21,6 +21,22 @@
     return window.mithrilFind;
   })());
 
+  // The sections of the catalogue's entries that a query is a message of, or part of one. The messages are loaded when
+  // a query may be one: when it has four words.
+  let catalogue;
+  const recognized = async (engine, query) => {
+    if (query.split(/\s+/).length < 4 || !engine.entries.some(({ kind }) => kind === "error")) return [];
+    try {
+      if (!window.mithrilRecognize) await (catalogue ??= script("errors-index.js").then(() => script("errors.js")));
+    } catch {
+      return []; // the rest of the search works without it
+    }
+    return window.mithrilRecognize(query).flatMap(({ title, url }) => {
+      const [address] = url.split("#");
+      return engine.entries.find((entry) => engine.pages[entry.page][0] === address && entry.title === title) ?? [];
+    });
+  };
+
   // The texts of a page's sections, by the place of the section in its page.
   const texts = (window.mithrilTexts = []);
   const reading = new Map();
@@ -78,8 +94,12 @@
       option?.scrollIntoView({ block: "nearest" });
     };
 
-    const show = (engine, query) => {
-      const groups = engine.grouped(engine.find(query));
+    let answered = ""; // the query of the answers that are shown
+    let entered = false; // Enter was pressed before they were there
+    const show = (engine, query, messages) => {
+      const first = messages.map((entry) => ({ entry, score: Infinity, terms: engine.wordsOf(query) }));
+      const found = engine.find(query).filter(({ entry }) => !messages.includes(entry));
+      const groups = engine.grouped([...first, ...found]);
       let number = 0;
       const shown = groups.map(({ page, hits }) => {
         const [address, title, section] = engine.pages[page];
@@ -105,6 +125,7 @@
         for (const option of options()) option.tell().catch(() => {});
       };
       put(shown.slice(0, SHOWN));
+      answered = query;
       if (shown.length > SHOWN) {
         const more = make("button", { type: "button", class: "mb-hits-more" }, `${shown.length - SHOWN} more pages`);
         more.addEventListener("click", () => {
@@ -118,6 +139,8 @@
       status.prepend(said);
       field.setAttribute("aria-expanded", String(groups.length > 0));
       choose(null);
+      if (entered) options()[0]?.click();
+      entered = false;
     };
 
     const answer = async () => {
@@ -132,13 +155,18 @@
       try {
         if (!window.mithrilFind) status.textContent = "Loading …";
         const engine = await load();
-        if (field.value.trim() === query) show(engine, query);
+        const messages = await recognized(engine, query);
+        if (field.value.trim() === query) show(engine, query, messages);
       } catch (error) {
         status.textContent = `The search could not be loaded: ${error.message} is missing. Reload the page.`;
       }
     };
     if (!quiet) field.addEventListener("focus", () => load().catch(() => {}), { once: true });
-    field.addEventListener("input", answer);
+    field.addEventListener("input", () => {
+      entered = false;
+      answered = "";
+      answer();
+    });
     field.addEventListener("keydown", (event) => {
       const all = options();
       const now = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
@@ -148,7 +176,8 @@
         choose(all[next] ?? null);
       } else if (event.key === "Enter") {
         event.preventDefault();
-        (all[now] ?? all[0])?.click();
+        if (answered === field.value.trim()) (all[now] ?? all[0])?.click();
+        else entered = true;
       }
     });
     return { field, answer };

@@ -121,6 +121,33 @@ def test_it_is_used_with_the_keyboard_alone(browser: Browser, address: str) -> N
         expect(page.locator("dialog.mb-search")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("typed", "heading"),
+    [
+        ("ValueError: Inputs shape mismatch at dimension 1. Shapes are inconsistent.", "two-shapes-that-do-not-fit"),
+        ("Submodel of a model could not be extended!", "adding-to-a-model-that-is-inside-another"),
+        ("shapes (3,4) and (5,6) not aligned: 4 (dim 1) != 5 (dim 0)", "the-inner-sizes-of-a-layer-do-not-fit"),
+    ],
+)
+def test_a_message_leads_to_its_entry(browser: Browser, address: str, typed: str, heading: str) -> None:
+    with browser.new_context(viewport=DESK, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{address}/concepts/shapes.html")
+        page.keyboard.press("Control+k")
+        page.keyboard.insert_text(typed)
+        expect(page.get_by_role("option").first).to_have_attribute("href", re.compile(f"reference/errors/.*#{heading}$"))
+
+
+def test_enter_before_the_answers_leads_to_the_first(browser: Browser, address: str) -> None:
+    with browser.new_context(viewport=DESK, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{address}/concepts/shapes.html")
+        page.keyboard.press("Control+k")
+        page.keyboard.insert_text("save weights")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("save|serialization"))
+
+
 def test_the_button_opens_it_on_a_phone(browser: Browser, address: str) -> None:
     with browser.new_context(viewport=PHONE, reduced_motion="reduce", color_scheme="dark") as context:
         page = context.new_page()
