@@ -242,8 +242,8 @@ def test_words_from_the_middle_may_be_it(text: str, anchor: str, box: Page) -> N
         ("loss is nan", "the-loss-is-nan-or-does-not-fall"),
         ("gradient is None", "a-gradient-is-missing-or-zero"),
         ("my loss becomes nan", "the-loss-is-nan-or-does-not-fall"),
-        ("training is too slow", "it-is-slow"),
-        ("out of memory", "it-runs-out-of-memory"),
+        ("training is too slow", "the-program-is-slow"),
+        ("out of memory", "the-program-runs-out-of-memory"),
         ("shapes do not match", "shapes-do-not-match"),
     ],
 )
