@@ -33,7 +33,7 @@ TAGS = (*sorted(STEERING_TAGS), "together", "site", "edge")
 #: Seconds that a cell may take unless its page says otherwise.
 DEFAULT_TIMEOUT = 120
 #: Patterns of what is no page in the folder of the pages, for Sphinx: :func:`find_pages` knows it too.
-NO_PAGES = ("**/_*", "**/.*", "**/*.ipynb", "**/*.rst", "**/*.myst")
+NO_PAGES = [f"{where}{what}" for where in ("", "**/") for what in ("_*", ".*", "*.ipynb", "*.rst", "*.myst")]
 #: Endings of files that are pages elsewhere, and would be in the way here.
 STRAY = {".ipynb", ".rst", ".myst", ".md", ".markdown", ".mkd"}
 
@@ -184,7 +184,8 @@ class Page:
             ]
             for cell in self.view(backend)
         ]
-        files = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in self.files]
+        named = zip(self.front.get("files", ()), self.files, strict=True)
+        files = [[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in named]
         content = json.dumps([steering, files, self.timeout], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -204,6 +205,19 @@ def find_pages(docs: Path, cache: Path | None = None) -> list[Page]:
     pages = sorted((read_page(path, docs, known) for path in paths), key=lambda page: page.name)
     known.keep()
     return pages
+
+
+class NoPageError(Exception):
+    """A page that was asked for and is not there; the message says which, and what is near."""
+
+
+def choose(pages: list[Page], names: list[str] | None) -> list[Page]:
+    """The pages that are named; all where none is. Raises :class:`NoPageError`."""
+    known = [page.name for page in pages]
+    for name in names or ():
+        if name not in known:
+            raise NoPageError(f"no page {name}{schema.nearest(name.removesuffix('.md'), known)}")
+    return [page for page in pages if not names or page.name in names]
 
 
 def find_strays(docs: Path) -> list[tuple[Path, str]]:
@@ -347,6 +361,8 @@ def _page(name: str, text: str) -> Page:
     except Exception as error:  # a parser is not proof against every text
         return Page(name, Path(), {}, (), ((1, _not_parsed(error)),))
     front, lines = _front(text, blocks, problems)
+    if not lines and text.lstrip().startswith("---"):  # where the cells begin is not known
+        return Page(name, Path(), front, (), tuple(problems))
     cells = tuple(_cells(text, blocks, problems))
     page = Page(name, Path(), front, cells, ())
     problems += _front_problems(page, lines)
@@ -356,7 +372,7 @@ def _page(name: str, text: str) -> Page:
 
 
 def _front(text: str, blocks: tuple[Block, ...], problems: list[Problem]) -> tuple[dict[str, Any], dict[str, int]]:
-    """The front matter as far as it fits, and the line of each name in it."""
+    """The front matter as far as it fits, and the line of each name in it and of itself; none where it is not read."""
     head = next((block for block in blocks if block.kind == "front_matter"), None)
     if head is None:
         opened = text.lstrip().startswith("---")
@@ -375,10 +391,8 @@ def _front(text: str, blocks: tuple[Block, ...], problems: list[Problem]) -> tup
         problems.append((1, f"the front matter takes {schema.FRONT_MATTER.words}"))
         return {}, {}
     problems += ((read.line(fault.path) + 2, fault.words) for fault in faults)
-    known = dict.fromkeys(("roadmap", "description"), 1)
-    return schema.fitting(value, faults), known | {
-        str(path[0]): line + 2 for path, line in read.lines.items() if len(path) == 1
-    }
+    lines = {str(path[0]): line + 2 for path, line in read.lines.items() if len(path) == 1}
+    return schema.fitting(value, faults), {"": 1} | lines
 
 
 def _cells(text: str, blocks: tuple[Block, ...], problems: list[Problem]) -> Iterator[Cell]:
@@ -458,7 +472,7 @@ def _front_problems(page: Page, lines: dict[str, int]) -> Iterator[Problem]:
     if "description" not in lines:
         yield 1, "front matter lacks 'description', one sentence for search engines"
     if page.runs and not page.backends:
-        yield lines["unsupported"], "'unsupported' leaves no backend to run the page on; leave one out of it"
+        yield lines.get("unsupported", 1), "'unsupported' leaves no backend to run the page on; leave one out of it"
 
 
 def _code_problems(page: Page) -> Iterator[Problem]:
