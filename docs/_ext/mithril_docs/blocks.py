@@ -6,10 +6,11 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.ruler import RuleOptionsType
     from markdown_it.token import Token
 
     from mithril_docs.page import Cell, Page
@@ -103,7 +104,7 @@ def new_parser() -> MarkdownIt:
         made.use(plugin)
     made.use(footnote_plugin, inline=False, move_to_end=False, always_match_refs=True)
     colons = make_fence_rule(markers=(":",), token_type="colon_fence")
-    ends = {"alt": ["paragraph", "reference", "blockquote", "list", "footnote_def"]}
+    ends: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list", "footnote_def"]}
     made.block.ruler.before("fence", "colon_fence", colons, ends)
     return made.use(deflist_plugin).use(fieldlist_plugin)
 
@@ -136,9 +137,9 @@ def read_blocks(text: str, deep: int = 0) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def _made(kind: str, name: str, token: Token, **more: object) -> Block:
+def _made(kind: str, name: str, token: Token, **more: Any) -> Block:
     assert token.map is not None
-    return Block(kind, name, token.map[0], token.map[1], level=token.level, **more)  # type: ignore[arg-type]
+    return Block(kind, name, token.map[0], token.map[1], level=token.level, **more)
 
 
 def _fenced(token: Token, rows: list[str], deep: int) -> Block:
@@ -149,16 +150,16 @@ def _fenced(token: Token, rows: list[str], deep: int) -> Block:
     last = rows[end - 1].strip(" \t>") if first < end - 1 < len(rows) else ""
     closed = len(last) >= len(token.markup) and not last.strip(token.markup[0])
     name = words[0][1:-1] if words[0][:1] == "{" and words[0][-1:] == "}" else ""
-    made = functools.partial(_made, token=token, argument=argument, fence=token.markup, closed=closed)
+    shared: dict[str, Any] = {"argument": argument, "fence": token.markup, "closed": closed}
     if not name and token.type == "fence":
-        return made("code", words[0], body=token.content, body_line=first + 1)
+        return _made("code", words[0], token, body=token.content, body_line=first + 1, **shared)
     head = _split_options(token.content) if name else _Head("", 0, 0)
-    body = "\n".join(token.content.split("\n")[head.count :])
+    body = "\n".join(token.content.split("\n")[head.before :])
     inner: tuple[Block, ...] = ()
     if name not in LITERAL and deep < DEEPEST:
-        inner = tuple(moved(block, first + 1 + head.count) for block in read_blocks(body, deep + 1))
-    lines = {"head_line": first + 1 + head.line, "body_line": first + 1 + head.count}
-    return made("directive", name, head=head.text, body=body, blocks=inner, deep=deep >= DEEPEST, **lines)
+        inner = tuple(moved(block, first + 1 + head.before) for block in read_blocks(body, deep + 1))
+    shared |= {"head_line": first + 1 + head.line, "body_line": first + 1 + head.before}
+    return _made("directive", name, token, head=head.text, body=body, blocks=inner, deep=deep >= DEEPEST, **shared)
 
 
 class _Head(NamedTuple):
@@ -166,7 +167,7 @@ class _Head(NamedTuple):
 
     text: str
     line: int
-    count: int
+    before: int
 
 
 def _split_options(content: str) -> _Head:
@@ -182,8 +183,8 @@ def _split_options(content: str) -> _Head:
 
 def _with_blank(rows: list[str], head: _Head) -> _Head:
     """Count a blank line before the body as one of those before it."""
-    blank = head.count < len(rows) - 1 and not rows[head.count].strip()
-    return head._replace(count=head.count + blank)
+    blank = head.before < len(rows) - 1 and not rows[head.before].strip()
+    return head._replace(before=head.before + blank)
 
 
 def moved(block: Block, lines: int) -> Block:

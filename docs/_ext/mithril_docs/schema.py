@@ -303,15 +303,15 @@ CODE_CELL = Table(
         "parity": Named(
             "names with how far backends may be apart, such as {loss: 1.0e-4}",
             Python("the name of a value, or an expression"),
-            Either(
-                Number("how far backends may be apart, such as 1.0e-4", 0, 1e9), Choice("word", ("measured",))
-            ),
+            Either(Number("how far backends may be apart, such as 1.0e-4", 0, 1e9), Choice("word", ("measured",))),
         ),
     },
 )
 
 #: What a block break says of the prose behind it.
-PROSE = Table('JSON, such as {"tags": ["site"]}', "name", {"tags": Many('a list of tags, such as ["site"]', Text("a tag"))})
+PROSE = Table(
+    'JSON, such as {"tags": ["site"]}', "name", {"tags": Many('a list of tags, such as ["site"]', Text("a tag"))}
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _read_any_bytes(app: Sphinx) -> None:
         finally:
             settings["input_encoding"] = encoding
 
-    app.builder.read_doc = read_doc  # type: ignore[method-assign]
+    setattr(app.builder, "read_doc", read_doc)  # noqa: B010 - it is marked as final
 
 
 def merged_cells(document: nodes.document) -> list[tuple[nodes.container, dict[str, Any]]]:
