@@ -40,7 +40,7 @@ class Kind(Protocol):
 def fitting(value: Mapping[str, Any], faults: Iterable[Fault]) -> dict[str, Any]:
     """A mapping without the entries that have faults."""
     wrong = {fault.path[:1] for fault in faults}
-    return {name: inner for name, inner in value.items() if (name,) not in wrong}
+    return {name: inner for name, inner in value.items() if (str(name),) not in wrong}
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -171,8 +171,9 @@ class Named:
             yield _unfit(self, value, path)
             return
         for name, inner in value.items():
-            wrong = list(self.names.faults(name, path))
-            yield from wrong or self.kind.faults(inner, (*path, name))
+            inside = (*path, str(name))
+            wrong = [Fault(inside, fault.words) for fault in self.names.faults(name, path)]
+            yield from wrong or self.kind.faults(inner, inside)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Table:
             if isinstance(name, str) and name in self.kinds:
                 yield from self.kinds[name].faults(inner, (*path, name))
             else:
-                yield Fault((*path, name), f"unknown {self.of} '{name}'{nearest(name, self.kinds)}")
+                yield Fault((*path, str(name)), f"unknown {self.of} '{name}'{nearest(name, self.kinds)}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,8 @@ def read_yaml(text: str) -> Read:
         _note_lines(node, (), lines)
         return Read(None if node is None else loader.construct_document(node), lines)
     except yaml.reader.ReaderError as error:
-        words = f"it holds the control character U+{ord(str(error.character)):04X}; remove it"
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        words = f"it holds the control character U+{code:04X}; remove it"
         raise YamlError(text.count("\n", 0, error.position), words) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
