@@ -79,8 +79,8 @@ def code_problems(page: Page) -> Iterator[Problem]:
 
 #: What a block's language, or the argument of a directive for code, is called where it is Python.
 PYTHON = {"python", "python2", "python3", "py", "py2", "py3", "pyi", "ipython", "ipython2", "ipython3", "pycon",
-          "python-console", "doctest", "sage", "numpy"}  # fmt: skip
-_CODE = {"code", "code-block", "sourcecode", "highlight", "python", "ipython", "doctest", "testcode", "testsetup"}
+          "python-console", "doctest", "sage", "numpy", "testcode", "testsetup"}  # fmt: skip
+_CODE = {"code", "code-block", "sourcecode", "highlight", "parsed-literal"}
 _NOT_EXECUTED = "a Python block that is not executed: make it a code-cell at the top level"
 #: What no label says, and is Python all the same.
 _LOOKS_LIKE_PYTHON = re.compile(r"^(>>> |import \w|from [\w.]+ import |def \w+\(|class \w+[(:]|@\w+)", re.MULTILINE)
