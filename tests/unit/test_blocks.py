@@ -46,23 +46,23 @@ def test_cells_are_those_of_jupytext(page: Page) -> None:
         (cell.cell_type == "code", cell.source, cell.metadata) for cell in found.cells
     ]
     rows = text.split("\n")
-    for cell, line in zip(page.cells, found.metadata.source_map, strict=True):
-        if cell.code:
-            assert cell.line == line + 1
+    for own, line in zip(page.cells, found.metadata.source_map, strict=True):
+        if own.code:
+            assert own.line == line + 1
         else:
-            assert rows[cell.line - 1] == cell.source.split("\n")[0]
+            assert rows[own.line - 1] == own.source.split("\n")[0]
 
 
 @REAL
 def test_a_block_stands_where_it_says(page: Page) -> None:
     rows = page.path.read_text(encoding="utf-8").split("\n")
-    for cell in page.cells:
-        for block in (inner for outer in cell.blocks for inner in outer.walk()):
-            first = rows[cell.line + block.line - 1]
+    for own in page.cells:
+        for block in (inner for outer in own.blocks for inner in outer.walk()):
+            first = rows[own.line + block.line - 1]
             if block.fence and block.kind != "heading":
                 assert block.fence in first and block.name in first
-                assert rows[cell.line + block.end - 2].strip(" >") == block.fence
-                body = rows[cell.line + block.body_line - 1 :]
+                assert rows[own.line + block.end - 2].strip(" >") == block.fence
+                body = rows[own.line + block.body_line - 1 :]
                 wanted = block.body.split("\n")[0].strip()
                 assert wanted == body[0].strip(" >") or not wanted
 
@@ -185,7 +185,8 @@ def test_deep_nests_have_an_end(tiny: TinySite) -> None:
 
 
 def test_options_and_body() -> None:
-    text = "words\n\n:::{model} Relu\n:build: Relu(a=1)\n:data: x: y\n\nbody\n:::\n- ```{note}\n  ---\n  a: 1\n  ---\n  x\n  ```"
+    text = "words\n\n:::{model} Relu\n:build: Relu(a=1)\n:data: x: y\n\nbody\n:::\n"
+    text += "- ```{note}\n  ---\n  a: 1\n  ---\n  x\n  ```"
     model, note = read_blocks(text)
     assert (model.name, model.argument, model.line, model.end, model.body) == ("model", "Relu", 2, 8, "body\n")
     assert model.options == {"build": "Relu(a=1)", "data": "x: y"} and (model.head_line, model.body_line) == (3, 6)

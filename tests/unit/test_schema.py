@@ -31,21 +31,27 @@ IN_FRONT = {
     "an empty mapping": ("unsupported: {}", "'unsupported' takes backends with a reason each"),
     "an empty reason": ('unsupported: {mlx: ""}', "'unsupported: mlx' takes a reason, as a sentence, not ''"),
     "a truth value for a reason": ("unsupported: {mlx: no}", "not false; put quotes around a text"),
-    "a date for a reason": ("unsupported: {mlx: 2026-01-01}", "not \"2026-01-01\"; put quotes around a text"),
+    "a date for a reason": ("unsupported: {mlx: 2026-01-01}", 'not "2026-01-01"; put quotes around a text'),
     "an unknown backend": ("unsupported: {mxl: words}", "unknown backend 'mxl' in 'unsupported'; did you mean 'mlx'?"),
     "a number for a backend": ("unsupported: {1: words}", "unknown backend 1 in 'unsupported'"),
     "no backend left": (
         f"unsupported: {{{', '.join(f'{name}: words' for name in BACKENDS)}}}",
         "'unsupported' leaves no backend to run the page on",
     ),
-    "an unknown name": ("timout: 5", "unknown front matter 'timout'; did you mean 'timeout'?"),
+    "an unknown name": ("timeouts: 5", "unknown front matter 'timeouts'; did you mean 'timeout'?"),
     "a number for a name": ("5: 5", "unknown front matter '5'"),
     "a name of another kind": ("tocdepth: two", "'tocdepth' takes a whole number of levels, not 'two'"),
     "a word for a truth value": ("orphan: maybe", "'orphan' takes true or false, not 'maybe'"),
-    "an unknown name inside": ("myst: {html_mata: {}}", "unknown name in 'myst': 'html_mata'; did you mean 'html_meta'?"),
+    "an unknown name inside": (
+        "myst: {html_mata: {}}",
+        "unknown name in 'myst': 'html_mata'; did you mean 'html_meta'?",
+    ),
     "a wrong type at depth": ("myst: {html_meta: {keywords: [a]}}", "'myst: html_meta: keywords' takes words, not"),
     "a name twice": ("roadmap: []", "front matter: 'roadmap' stands here twice; keep one"),
-    "a tab": ("files:\n\t- a.csv", "front matter: found character '\\t' that cannot start any token; indent with spaces"),
+    "a tab": (
+        "files:\n\t- a.csv",
+        "front matter: found character '\\t' that cannot start any token; indent with spaces",
+    ),
     "a colon": ("unsupported: {mlx: no: yes}", "front matter: "),
     "an open bracket": ("files: [a.csv", "front matter: expected ',' or ']'"),
     "a reference": ("files: &a [b]\norphan: *a", "found the alias '*a'; write out what it stands for"),
@@ -55,13 +61,19 @@ IN_FRONT = {
     "no day": ("description2: 2026-13-45", "front matter: a value cannot be read"),
     "a control character": ("files: [a\x07.csv]", "front matter: it holds the control character U+0007; remove it"),
     "a deep nest": ("files: " + "[" * 2000 + "]" * 2000, "front matter: it is nested too deeply; write it flat"),
-}  # fmt: skip
+}
 
 #: What a cell's options are, and what is said of them.
 IN_CELL = {
     "raises a word": (":raises: ZeroDivisionError", "'raises' takes a backend or all, each with one exception and its"),
-    "raises no words": (":raises: {all: ZeroDivisionError}", "'raises: all' takes one exception and words of its message"),
-    "raises a number": (":raises: {all: {ValueError: 5}}", "'raises: all: ValueError' takes words of the message, not 5"),
+    "raises no words": (
+        ":raises: {all: ZeroDivisionError}",
+        "'raises: all' takes one exception and words of its message",
+    ),
+    "raises a number": (
+        ":raises: {all: {ValueError: 5}}",
+        "'raises: all: ValueError' takes words of the message, not 5",
+    ),
     "raises two": (":raises: {all: {ValueError: a, TypeError: b}}", "'raises: all' takes one exception and words"),
     "raises on no backend": (":raises: {al: {ValueError: a}}", "unknown backend 'al' in 'raises'; did you mean 'all'?"),
     "raises nothing": (":raises: {}", "'raises' takes a backend or all, each with one exception"),
@@ -70,7 +82,10 @@ IN_CELL = {
     "parity without end": (":parity: {x: .nan}", "'parity: x' takes how far backends may be apart"),
     "parity below zero": (":parity: {x: -1}", "'parity: x' takes how far backends may be apart"),
     "parity as a truth value": (":parity: {x: true}", "'parity: x' takes how far backends may be apart"),
-    "parity of no Python": (":parity: {x y: 1}", "'parity' takes the name of a value, or an expression, not 'x y': Syntax"),
+    "parity of no Python": (
+        ":parity: {x y: 1}",
+        "'parity' takes the name of a value, or an expression, not 'x y': Syntax",
+    ),
     "parity of a number": (":parity: {1: 1}", "'parity' takes the name of a value, or an expression, not 1"),
     "no backends": (":backends: []", "'backends' takes a list of backends, such as [torch, jax], not []"),
     "a word for backends": (":backends: jax", "'backends' takes a list of backends, such as [torch, jax], not 'jax'"),
@@ -79,7 +94,7 @@ IN_CELL = {
     "a mapping in backends": (":backends: [{jax: 1}]", "unknown backend {\"jax\": 1} in 'backends'"),
     "a word for tags": (":tags: timing", "'tags' takes a list of tags, such as [timing], not 'timing'"),
     "a number for a tag": (":tags: [1]", "'tags' takes a tag, not 1; put quotes around a text"),
-    "nearly a tag": (":tags: [timming]", "unknown tag 'timming'; did you mean 'timing'?"),
+    "nearly a tag": (":tags: [timings]", "unknown tag 'timings'; did you mean 'timing'?"),
     "an unknown option": (":raise: {}", "unknown option 'raise'; did you mean 'raises'?"),
     "an option without a value": (":tags", "options are an option in each line, such as ':tags: [timing]'"),
     "an option twice": (":tags: [a]\n:tags: [b]", "options: 'tags' stands here twice; keep one"),
@@ -88,7 +103,7 @@ IN_CELL = {
     "a word for a picture": (":mystnb: {image: words}", "'mystnb: image' takes what its picture is shown with"),
     "a date in a picture": (":mystnb: {image: {alt: 2026-01-01}}", "'mystnb: image' takes what its picture is shown"),
     "an unknown setting": (":mystnb: {imag: {alt: a}}", "unknown name in 'mystnb': 'imag'; did you mean 'image'?"),
-}  # fmt: skip
+}
 
 
 def said(tiny: TinySite, *body: str, extra: str = "") -> tuple[tuple[int, str], ...]:
@@ -268,16 +283,28 @@ DIRECTIVES = {
     "backends": (":::{backends}\nwords\n:::\n", "{backends} lacks its argument"),
     "an unknown backend": (":::{backends} torch jaxx\nwords\n:::\n", "unknown backend 'jaxx' in '{backends}'"),
     "an unknown install": (":::{install} pytorch\n:::\n", "unknown backend 'pytorch' in '{install}'"),
-    "an unknown option": (":::{model} Relu\n:bild: Relu()\n:::\n", "{model}: unknown option 'bild'; did you mean 'build'?"),
-    "no Python": (":::{model} Relu\n:build: Relu(\n:::\n", "{model}: 'build' takes Python that makes the model, not 'Relu('"),
+    "an unknown option": (
+        ":::{model} Relu\n:bild: Relu()\n:::\n",
+        "{model}: unknown option 'bild'; did you mean 'build'?",
+    ),
+    "no Python": (
+        ":::{model} Relu\n:build: Relu(\n:::\n",
+        "{model}: 'build' takes Python that makes the model, not 'Relu('",
+    ),
     "no arguments": (":::{model} Relu\n:inputs: input\n=1\n:::\n", ""),
-    "a bad argument": (":::{model} Relu\n:inputs: input==\n:::\n", "{model}: 'inputs' takes arguments with their names"),
+    "a bad argument": (
+        ":::{model} Relu\n:inputs: input==\n:::\n",
+        "{model}: 'inputs' takes arguments with their names",
+    ),
     "no value": (":::{model} Relu\n:build:\n:::\n", "{model}: 'build' takes Python that makes the model, not ''"),
     "twice": (":::{model} Relu\n:build: Relu()\n:build: Relu()\n:::\n", "the option 'build' stands here twice"),
-    "an error by": (":::{error} a-slug\n:by: shel\n:::\n", "{error}: unknown way 'shel' in 'by'; did you mean 'shell'?"),
+    "an error by": (
+        ":::{error} a-slug\n:by: shel\n:::\n",
+        "{error}: unknown way 'shel' in 'by'; did you mean 'shell'?",
+    ),
     "in another": ("::::{note}\n:::{backends} jaxx\nwords\n:::\n::::\n", "unknown backend 'jaxx'"),
     "in a list": ("- words\n\n  :::{backends} jaxx\n  words\n  :::\n", "unknown backend 'jaxx'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", DIRECTIVES)

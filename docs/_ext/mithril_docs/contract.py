@@ -148,7 +148,7 @@ def _directive_problems(block: Block, before: int) -> Iterator[Problem]:
             yield before + block.head_line, f"{{{block.name}}}: the option '{name}' stands here twice; keep one"
 
 
-def file_problems(page: Page) -> Iterator[tuple[int, str]]:
+def file_problems(page: Page) -> Iterator[Problem]:
     """What is wrong with files that a page names."""
     for name, path in zip(page.front.get("files", ()), page.files, strict=True):
         if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -157,10 +157,10 @@ def file_problems(page: Page) -> Iterator[tuple[int, str]]:
             yield 1, f"file '{name}', named in 'files', does not exist"
     for cell in page.cells:
         for block in cell.blocks:
-            yield from _included_problems(block, cell.line, page.path, (page.path,))
+            yield from _included_problems(block, cell.line, page.path, (page.path.resolve(),))
 
 
-def _included_problems(outer: Block, before: int, path: Path, including: tuple[Path, ...]) -> Iterator[tuple[int, str]]:
+def _included_problems(outer: Block, before: int, path: Path, including: tuple[Path, ...]) -> Iterator[Problem]:
     """What is wrong with the files that a block includes, and that these include; at the line of the first of them."""
     for block in outer.walk():
         if block.kind != "directive" or block.name != "include" or not block.argument:
