@@ -137,6 +137,14 @@ def read_blocks(text: str, deep: int = 0) -> tuple[Block, ...]:
     return tuple(found)
 
 
+def split_front(text: str) -> tuple[str, str]:
+    """The front matter of a text with its lines of dashes, empty where there is none, and the rest."""
+    head = next((block for block in read_blocks(text) if block.kind == "front_matter"), None)
+    rows = text.split("\n")
+    end = head.end if head else 0
+    return "".join(f"{row}\n" for row in rows[:end]), "\n".join(rows[end:])
+
+
 def _made(kind: str, name: str, token: Token, **more: Any) -> Block:
     assert token.map is not None
     return Block(kind, name, token.map[0], token.map[1], level=token.level, **more)
@@ -192,6 +200,12 @@ def moved(block: Block, lines: int) -> Block:
     inner = tuple(moved(inside, lines) for inside in block.blocks)
     places = {name: getattr(block, name) + lines for name in ("line", "end", "head_line", "body_line")}
     return dataclasses.replace(block, blocks=inner, **places)
+
+
+def rows_of_words(text: str) -> list[tuple[int, int]]:
+    """The lines of each paragraph, heading and row of a table: the first, and the one behind the last."""
+    found = {tuple(token.map) for token in _outline().parse(f"{text}\n") if token.type == "inline" and token.map}
+    return sorted(found)  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

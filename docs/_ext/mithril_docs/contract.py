@@ -92,10 +92,13 @@ _RST_CODE = re.compile(
 
 def prose_problems(outer: Block, before: int) -> Iterator[Problem]:
     """Python that no build executes, and directives of ours that are wrong, in a block behind so many lines."""
+    told = -1  # the last line of a block that is not closed: those in it need not be told of
     for block in outer.walk():
         line = before + block.line
-        if not block.closed:
-            yield line, f"the block that {block.fence} opens here is not closed; end it with a line {block.fence}"
+        if not block.closed and block.line > told:
+            fence = block.fence if len(block.fence) < 10 else f"a row of {len(block.fence)} '{block.fence[0]}'"
+            yield line, f"the block that {fence} opens here is not closed; end it with a line {fence}"
+            told = block.end
         if block.deep:
             yield line, f"directives stand in one another more than {DEEPEST} deep; write them side by side"
         yield from ((line, words) for words in _unexecuted(block))

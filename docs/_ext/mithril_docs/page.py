@@ -263,6 +263,8 @@ def _page(name: str, text: str) -> Page:
     problems += (
         found for cell in cells for block in cell.blocks for found in contract.prose_problems(block, cell.line)
     )
+    if any(inner.deep for block in blocks for inner in block.walk()):  # Sphinx would not come to an end of it
+        page = dataclasses.replace(page, cells=())
     return dataclasses.replace(page, problems=tuple(dict.fromkeys(problems)))
 
 
