@@ -20,7 +20,6 @@ extensions = [
     "mithril_docs.reference",
     "mithril_docs.errors",
 ]
-exclude_patterns = ["_*", "**/.*"]
 
 # The pages.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]

@@ -132,7 +132,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(requires=["site"])
 def prove(session: nox.Session) -> None:
-    """Prove in full what ``tests`` samples: every page taken home on every backend, axe in full on every page."""
+    """Prove in full what ``tests`` samples: every page taken home on every backend, axe on every page, fuzzed pages."""
     session.env["MITHRIL_DOCS_PROVE"] = "1"
     prove_site(session)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from ours import Run, Site, isolated
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment
-from mithril_docs.page import Page
+from mithril_docs.page import Cell, Page
 from support.places import python_of
 
 CONF = """\
@@ -100,18 +99,11 @@ class Stock:
 def _write_page(page: Page, backend: str, path: Path) -> None:
     """A page for one backend with stock directives only, as a notebook without outputs; prose alone as Markdown."""
 
-    def resolve(match: re.Match[str]) -> str:
-        _, name, words, body = match.groups()
-        if name == "install":
-            return f"```shell\npip install {' '.join(BACKENDS[backend].distributions)}\n```"
-        return body if name == "backends" and backend in words.split() else ""
-
-    ours = re.compile(r"^(:{3,})\{(backends|install|verification)\} *(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
     view = {cell.number: cell for cell in page.view(backend)}
     cells = []
     for cell in page.cells:
         if not cell.code:
-            cells.append(v4.new_markdown_cell(ours.sub(resolve, cell.source)))
+            cells.append(v4.new_markdown_cell(_stock(cell, backend)))
         elif cell.number in view:
             tags = cell.tags + ["raises-exception"] * bool(cell.raises(backend))
             metadata = {"tags": tags, "mystnb": cell.metadata.get("mystnb", {})}
@@ -124,3 +116,20 @@ def _write_page(page: Page, backend: str, path: Path) -> None:
     metadata = {"kernelspec": kernel, "mystnb": {"execution_in_temp": not page.files}}
     notebook = v4.new_notebook(cells=cells, metadata=metadata)
     path.with_name(f"{path.name}.ipynb").write_text(writes(notebook))
+
+
+def _stock(cell: Cell, backend: str) -> str:
+    """Prose with what the directives of ours come to for a backend."""
+    rows = cell.source.split("\n")
+    for block in reversed(cell.blocks):
+        if block.name == "install":
+            rows[block.line : block.end] = [
+                "```shell",
+                f"pip install {' '.join(BACKENDS[backend].distributions)}",
+                "```",
+            ]
+        elif block.name == "backends" and backend in block.argument.split():
+            rows[block.line : block.end] = block.body.split("\n")
+        elif block.name in ("backends", "verification"):
+            del rows[block.line : block.end]
+    return "\n".join(rows)

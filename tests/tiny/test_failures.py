@@ -61,7 +61,7 @@ BROKEN = {
         "",
         "a passage holds no cells",
     ),
-    "no_yaml": ((), "unsupported: {mlx: ", "cannot be read as a MyST notebook"),
+    "no_yaml": ((), "unsupported: {mlx: ", "front matter: expected the node content"),
 }
 
 
@@ -285,9 +285,13 @@ def test_an_environment_that_does_not_work(tmp_path: Path, sound: TinySite, envi
 
 
 def test_a_page_that_does_not_exist(tiny: TinySite) -> None:
+    """Neither its cells nor its models are run, and what is near is named."""
     tiny.page("page")
     executed = tiny.execute("numpy", "--only", "nothing")
-    assert executed.returncode == 2 and "no page nothing under" in executed.stderr
+    assert executed.returncode == 2 and "no page nothing (under " in executed.stderr
+    assert tiny.execute("numpy", "--only=page").returncode == 0
+    for ran in (tiny.execute("numpy", "--only=pages"), tiny.run_models("numpy", "--only=page.md")):
+        assert ran.returncode == 2 and "; did you mean 'page'? (under " in ran.stderr, ran.stderr
 
 
 def test_python_of_every_backend_is_there() -> None:

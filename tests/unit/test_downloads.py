@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
+from pathlib import Path
 
 import jupytext
 import pytest
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build.downloads import NO_FILE, notebook, script
+from mithril_docs.build.measured import Key
 from mithril_docs.build.notebook import Node
+from mithril_docs.build.prose import Reader
 from mithril_docs.build.records import Build, Record, Run
 from mithril_docs.page import Cell, Page, find_pages
 from mithril_docs.results import Environment, Result
@@ -75,5 +79,54 @@ def test_a_notebook_is_of_its_backend_alone(page: Page) -> None:
         assert f"ml.{BACKENDS[backend].cls}(" in own["source"]
         prose = [cell["source"] for cell in made["cells"] if cell["cell_type"] == "markdown"]
         rows = [row for source in prose for row in source.splitlines()]
-        assert not [row for row in rows if row.startswith((":::", "```{"))]
+        assert not [row for row in rows if row.lstrip(" >-").startswith((":::", "```{"))]
+        outside = "\n".join(prose).split("```")[::2]  # what is no code
+        assert not [row for text in outside for row in text.split("\n") if re.match(r"[ >]*:[\w-]+: ", row)]
         assert f"for {BACKENDS[backend].title}:" in prose[1]
+
+
+#: Prose of a page, and what a reader of PyTorch takes home of it.
+PROSE = {
+    "a passage": (":::{backends} torch jax\nwords\n:::\nmore", "words\nmore"),
+    "a passage of others": ("words\n\n:::{backends} jax\nno\n:::\n\nmore", "words\n\n\nmore"),
+    "a passage in a list": ("- words\n\n  :::{backends} torch\n  more\n  :::\n- last", "- words\n\n  more\n- last"),
+    "a passage in a note": ("::::{note}\n:::{backends} jax\nno\n:::\nyes\n::::", "> **Note**\n>\n> yes"),
+    "the line to install": (":::{install}\n:::", "```shell\npip install it\n```"),
+    "that of another": (":::{install} jax\n:::\nwords", "words"),
+    "a note": (":::{warning}\n:class: x\nwords\n:::", "> **Warning**\n>\n> words"),
+    "a title": (":::{dropdown} A `t` {term}`x`\nwords\n:::", "> **A `t` x**\n>\n> words"),
+    "options": (":::{model} Relu\n:build: Relu()\n:inputs: input=normal(2)\n:::\nwords", "words"),
+    "arguments": (":::{options} Relu\n:axis: The axis,\n  all of it.\n:bool b: Or *not*.\n:::",
+                  "- `axis`: The axis,\n  all of it.\n- `b` (bool): Or *not*."),
+    "a message": (":::{error} a-slug\n:by: shell\nA: {b} `c\n:::", "> **a-slug**\n>\n> ```text\n> A: {b} `c\n> ```"),
+    "code": ("```{code-block} shell\n:caption: x\nls\n```", "```shell\nls\n```"),
+    "a fence": ("```text\n:::{note}\n[a](b.md)\n(c)=\n```", "```text\n:::{note}\n[a](b.md)\n(c)=\n```"),
+    "a colon before the name": ("::: {note}\nwords\n:::", "> **Note**\n>\n> words"),
+    "mathematics": ("```{math}\nx\n```", "$$\nx\n$$"),
+    "a name": ("(a-name)=\n# Title", "# Title"),
+    "a comment": ("% no\n\nwords", "words"),
+    "a link within": ("[a `b`](c.md#d) and [](../e/f.md)", "a `b` and f"),
+    "a link outside": ("[a](https://example.org) and <https://example.org>", "[a](https://example.org) and <https://example.org>"),
+    "a picture": ("![a](b.png)", "![a](b.png)"),
+    "what looks like a link": ("`f[0](x)`, $f[0](x)$ and \\[a\\](b)", "`f[0](x)`, $f[0](x)$ and \\[a\\](b)"),
+    "a role": ("{term}`words` and {ref}`more <x>`, `` {a}`b` ``", "words and more, `` {a}`b` ``"),
+    "a role in a table": ("| a |\n| - |\n| {term}`b` [c](d.md) |", "| a |\n| - |\n| b c |"),
+    "a figure": ("It takes {measured}`torch small on first`.", "It takes 14\N{NO-BREAK SPACE}s."),
+    "no such figure": ("It takes {measured}`x`.", "It takes (not measured)."),
+    "two lines": ("A [link\nover](b.md) lines\n> and [a](b.md)\n> quote", "A link\nover lines\n> and a\n> quote"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PROSE)
+def test_prose_for_any_jupyter(case: str) -> None:
+    text, wanted = PROSE[case]
+    reader = Reader("torch", "pip install it", {Key("torch", "small", "on", "first"): 14.0})
+    assert reader.prose(text) == wanted
+
+
+def test_what_prose_includes(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/_part.md").write_text("A {term}`part`\n\n```{include} _more.md\n```\n")
+    (tmp_path / "sub/_more.md").write_text(":::{backends} jax\nno\n:::\nand more\n")
+    reader = Reader("torch", "", {}, tmp_path)
+    assert reader.prose("words\n\n```{include} sub/_part.md\n```\n") == "words\n\nA part\n\nand more"

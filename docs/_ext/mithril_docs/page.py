@@ -1,45 +1,39 @@
 """A page: its front matter, its cells, and what each backend makes of them.
 
-Reads MyST notebooks with jupytext and runs nothing. A page that breaks the contract of a page is still read; what
-is wrong with it stands in :attr:`Page.problems`.
+Nothing is run here. A page that breaks the contract of a page is still read: what is wrong with it stands in
+:attr:`Page.problems`, and what does not fit :mod:`mithril_docs.schema` is left out of the rest.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import os
 import pickle
-import re
-import tokenize
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mithril_docs import contract, schema
 from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
+from mithril_docs.blocks import Block, moved, read_blocks
+from mithril_docs.contract import Problem
+from mithril_docs.strict_yaml import YamlError, read_yaml
+from mithril_docs.swap import swap_class
+from mithril_docs.text import CannotReadError, read_text
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-#: Front matter that a page may have; anything else is a misspelling.
-FRONT_MATTER = {
-    "file_format", "kernelspec", "description", "roadmap", "unsupported", "timeout", "files",
-    "orphan", "myst", "tocdepth", "html_theme.sidebar_secondary.remove",
-}  # fmt: skip
-#: Cell options of ours; the others (``mystnb``, ``tags``) belong to myst-nb.
-CELL_OPTIONS = {"tags", "mystnb", "backends", "raises", "parity"}
 #: Tags that change what a result means; others only change how it looks.
 STEERING_TAGS = {"backend", "timing"}
 #: Seconds that a cell may take unless its page says otherwise.
 DEFAULT_TIMEOUT = 120
-
-_ROADMAP = Path(__file__).with_name("roadmap.toml")
+#: Patterns of what is no page in the folder of the pages, for Sphinx: :func:`find_pages` knows it too.
+NO_PAGES = [f"{where}{what}" for where in ("", "**/") for what in ("_*", ".*", "*.ipynb", "*.rst", "*.myst")]
+#: Endings of files that are pages elsewhere, and would be in the way here.
+STRAY = {".ipynb", ".rst", ".myst", ".md", ".markdown", ".mkd"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +50,8 @@ class Cell:
         Whether it is code.
     source, metadata
         What it holds, and its options.
+    blocks
+        What prose is made of; lines are those of the cell, from 0.
     """
 
     index: int
@@ -64,6 +60,7 @@ class Cell:
     code: bool
     source: str
     metadata: dict[str, Any]
+    blocks: tuple[Block, ...] = ()
 
     @property
     def tags(self) -> list[str]:
@@ -83,34 +80,6 @@ class Cell:
         if "backend" not in self.tags:
             return self.source
         return swap_class(self.source, WRITTEN_CLASS, BACKENDS[backend].cls)
-
-
-def swap_class(source: str, old: str, new: str) -> str:
-    """Code with another backend class wherever it names one as ``ml.NumpyBackend``; strings and comments stay.
-
-    Of code that is no Python, what stands before the first fault is swapped.
-    """
-    lines = source.split("\n")
-    for row, start in reversed(_named(source, old)):
-        lines[row] = lines[row][:start] + new + lines[row][start + len(old) :]
-    return "\n".join(lines)
-
-
-def backend_classes(source: str) -> list[str]:
-    """The backend classes that the code names as ``ml.NumpyBackend``, each as often as it does."""
-    return [row.cls for row in BACKENDS.values() for _ in _named(source, row.cls)]
-
-
-def _named(source: str, name: str) -> list[tuple[int, int]]:
-    """Where code has a name behind a dot: rows and columns, from 0."""
-    found: list[tuple[int, int]] = []
-    dot = False
-    with contextlib.suppress(tokenize.TokenError, SyntaxError):
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if dot and token.type == tokenize.NAME and token.string == name:
-                found.append((token.start[0] - 1, token.start[1]))
-            dot = token.type == tokenize.OP and token.string == "."
-    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,17 +119,16 @@ class Page:
     @property
     def unsupported(self) -> dict[str, str]:
         """Backend to reason, for those that the page does not run on."""
-        declared = self.front.get("unsupported") or {}
-        return declared if isinstance(declared, dict) else {}
+        return self.front.get("unsupported", {})
 
     @property
     def roadmap(self) -> list[str]:
-        return list(self.front.get("roadmap") or ())
+        return list(self.front.get("roadmap", ()))
 
     @property
     def files(self) -> list[Path]:
         """Local files that the page declares; its kernels find copies of them in their working folder."""
-        return [self.path.parent / name for name in self.front.get("files") or ()]
+        return [self.path.parent / name for name in self.front.get("files", ())]
 
     @property
     def timeout(self) -> float:
@@ -184,13 +152,14 @@ class Page:
             ]
             for cell in self.view(backend)
         ]
-        files = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in self.files]
+        named = zip(self.front.get("files", ()), self.files, strict=True)
+        files = [[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in named]
         content = json.dumps([steering, files, self.timeout], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def find_pages(docs: Path, cache: Path | None = None) -> list[Page]:
-    """Read every page under a folder, sorted by name. Hidden folders and those with an underscore hold no pages.
+    """Read every page under a folder, sorted by name. What is hidden or begins with an underscore holds no pages.
 
     Parameters
     ----------
@@ -199,22 +168,49 @@ def find_pages(docs: Path, cache: Path | None = None) -> list[Page]:
     cache
         A file that keeps what pages came to, by their text, so that none is parsed twice.
     """
-    paths = [path.relative_to(docs) for path in docs.rglob("*.md")]
-    shown = [path for path in paths if not any(part.startswith(("_", ".")) for part in path.parts)]
     known = _Known(cache)
-    pages = sorted((read_page(docs / path, docs, known) for path in shown), key=lambda page: page.name)
+    paths = [path for path in _shown(docs) if path.suffix == ".md"]
+    pages = sorted((read_page(path, docs, known) for path in paths), key=lambda page: page.name)
     known.keep()
     return pages
+
+
+class NoPageError(Exception):
+    """A page that was asked for and is not there; the message says which, and what is near."""
+
+
+def choose(pages: list[Page], names: list[str] | None) -> list[Page]:
+    """The pages that are named; all where none is. Raises :class:`NoPageError`."""
+    known = [page.name for page in pages]
+    for name in names or ():
+        if name not in known:
+            raise NoPageError(f"no page {name}{schema.nearest(name.removesuffix('.md'), known)}")
+    return [page for page in pages if not names or page.name in names]
+
+
+def find_strays(docs: Path) -> list[tuple[Path, str]]:
+    """Files in the folder of the pages that are written as none of them is, with a line each on what to do."""
+    strays = [path for path in _shown(docs) if path.suffix != ".md" and path.suffix.lower() in STRAY]
+    words = "this is no page: write it as MyST, '{}.md', or move it out of the folder of the pages"
+    return [(path, words.format(path.stem)) for path in sorted(strays)]
+
+
+def _shown(docs: Path) -> Iterator[Path]:
+    for path in docs.rglob("*.*"):
+        hidden = any(part.startswith(("_", ".")) for part in path.relative_to(docs).parts)
+        if not hidden and not path.is_dir():
+            yield path
 
 
 def read_page(path: Path, docs: Path, known: _Known | None = None) -> Page:
     """Read one page. What is wrong with it is collected, not raised."""
     name = path.relative_to(docs).with_suffix("").as_posix()
-    text = path.read_text(encoding="utf-8", errors="replace")
-    page = (known or _Known(None)).parsed(name, text)
-    missing = [(1, f"file '{file}', named in 'files', does not exist") for file in page.front.get("files") or ()
-               if not (path.parent / file).is_file()]  # fmt: skip
-    return dataclasses.replace(page, path=path, problems=(*page.problems, *missing))
+    try:
+        text = read_text(path)
+    except CannotReadError as error:
+        return Page(name, path, {}, (), ((error.line, str(error)),))
+    page = dataclasses.replace((known or _Known(None)).parsed(name, text), path=path)
+    return dataclasses.replace(page, problems=tuple(sorted({*page.problems, *contract.file_problems(page)})))
 
 
 class _Known:
@@ -246,118 +242,115 @@ class _Known:
 
 @functools.cache
 def _parser_digest() -> str:
-    files = [Path(__file__), Path(__file__).with_name("backends.py"), _ROADMAP]
-    content = [version("jupytext").encode(), *(file.read_bytes() for file in files)]
-    return hashlib.sha256(b"".join(content)).hexdigest()
+    files = [*sorted(Path(__file__).parent.glob("*.py")), contract.ROADMAP]
+    versions = [version(name).encode() for name in ("markdown-it-py", "mdit-py-plugins", "PyYAML")]
+    return hashlib.sha256(b"".join([*versions, *(file.read_bytes() for file in files)])).hexdigest()
 
 
 def _page(name: str, text: str) -> Page:
-    nowhere = Path()
+    problems: list[Problem] = []
     try:
-        front, notebook = _parse(text)
-    except Exception as error:  # jupytext and PyYAML raise many kinds on a malformed page
-        words = f"cannot be read as a MyST notebook: {' '.join(str(error).split())}"
-        return Page(name, nowhere, {}, (), ((1, words),))
-    cells = []
-    number = 0
-    for index, (cell, line) in enumerate(zip(notebook.cells, notebook.metadata.source_map, strict=True)):
-        code = cell.cell_type == "code"
-        number += code
-        metadata = json.loads(json.dumps(cell.metadata))
-        cells.append(Cell(index, number if code else 0, line + 1, code, cell.source, metadata))
-    page = Page(name, nowhere, front, tuple(cells), ())
-    return dataclasses.replace(page, problems=tuple(_problems(page)))
+        blocks = read_blocks(text)
+    except Exception as error:  # a parser is not proof against every text
+        return Page(name, Path(), {}, (), ((1, contract.not_parsed(error)),))
+    front, lines = _front(text, blocks, problems)
+    if not lines and text.lstrip().startswith("---"):  # where the cells begin is not known
+        return Page(name, Path(), front, (), tuple(problems))
+    cells = tuple(_cells(text, blocks, problems))
+    page = Page(name, Path(), front, cells, ())
+    problems += contract.front_problems(page, lines)
+    problems += contract.code_problems(page)
+    problems += (
+        found for cell in cells for block in cell.blocks for found in contract.prose_problems(block, cell.line)
+    )
+    if any(inner.deep for block in blocks for inner in block.walk()):  # Sphinx would not come to an end of it
+        page = dataclasses.replace(page, cells=())
+    return dataclasses.replace(page, problems=tuple(dict.fromkeys(problems)))
 
 
-def _parse(text: str) -> tuple[dict[str, Any], NotebookNode]:
-    import jupytext  # takes a third of a second, and a page that is known needs none of it
-    import yaml
-
-    # jupytext takes broken front matter for prose, and adds keys of its own to a good one.
-    front = yaml.safe_load(text.split("\n---", 1)[0].removeprefix("---")) if text.startswith("---") else {}
-    return front, jupytext.myst.myst_to_notebook(text, add_source_map=True)
-
-
-def _problems(page: Page) -> Iterator[tuple[int, str]]:
-    """What breaks the contract of a page, line and words."""
-    for key in sorted(set(page.front) - FRONT_MATTER):
-        yield 1, f"unknown front matter '{key}'"
-    if "roadmap" not in page.front:
-        yield 1, "front matter lacks 'roadmap', the list of roadmap ids that the page serves"
-    for identifier in page.roadmap:
-        if identifier not in roadmap():
-            yield 1, f"roadmap id '{identifier}' does not exist in roadmap.toml"
-    if not page.front.get("description"):
-        yield 1, "front matter lacks 'description', one sentence for search engines"
-    if not isinstance(page.front.get("unsupported") or {}, dict) or not all(page.unsupported.values()):
-        yield 1, "'unsupported' maps each backend to a reason"
-    yield from ((1, f"unknown backend '{name}' in 'unsupported'") for name in _unknown(page.unsupported))
-
-    code = [cell for cell in page.cells if cell.code]
-    tagged = [cell for cell in code if "backend" in cell.tags]
-    if code and page.front.get("file_format") != "mystnb":
-        yield 1, "a page with code cells says 'file_format: mystnb' in its front matter"
-    if code and len(tagged) != 1:
-        yield 1, f"needs exactly one cell tagged 'backend', has {len(tagged)}"
-    for cell in tagged:
-        if backend_classes(cell.source) != [WRITTEN_CLASS] or "backends" in cell.metadata:
-            words = f"the 'backend' cell creates ml.{WRITTEN_CLASS}() once, for all backends, and names no other"
-            yield cell.line, f"cell {cell.number}: {words}"
-    for cell in code:
-        where = f"cell {cell.number}"
-        try:
-            ast.parse(cell.source)
-        except SyntaxError as error:
-            yield cell.line, f"{where}: SyntaxError: {error.msg} (line {error.lineno} of the cell)"
-        for key in sorted(set(cell.metadata) - CELL_OPTIONS):
-            yield cell.line, f"{where}: unknown option '{key}'"
-        for key, extra in (("backends", ()), ("raises", ("all",))):
-            for name in _unknown(cell.metadata.get(key, ()), extra):
-                yield cell.line, f"{where}: unknown backend '{name}' in '{key}'"
-        if not all(isinstance(words, dict) and len(words) == 1 for words in cell.metadata.get("raises", {}).values()):
-            yield cell.line, f"{where}: 'raises' maps a backend (or all) to one exception and its words"
-    for cell in page.cells:
-        if not cell.code:
-            yield from _prose_problems(cell)
+def _front(text: str, blocks: tuple[Block, ...], problems: list[Problem]) -> tuple[dict[str, Any], dict[str, int]]:
+    """The front matter as far as it fits, and the line of each name in it and of itself; none where it is not read."""
+    head = next((block for block in blocks if block.kind == "front_matter"), None)
+    if head is None:
+        opened = text.lstrip().startswith("---")
+        words = "the front matter is not closed; end it with a line ---" if opened else "the page has no front matter"
+        remedy = "" if opened else "; begin the file with a line ---, its names and values, and a line ---"
+        problems.append((1, words + remedy))
+        return {}, {}
+    try:
+        read = read_yaml(head.body)
+    except YamlError as error:
+        problems.append((error.line + 2, f"front matter: {error}"))
+        return {}, {}
+    value = {} if read.value is None else read.value
+    faults = list(schema.FRONT_MATTER.faults(value, ()))
+    if not isinstance(value, dict):
+        problems.append((1, f"the front matter takes {schema.FRONT_MATTER.words}"))
+        return {}, {}
+    problems += ((read.line(fault.path) + 2, fault.words) for fault in faults)
+    lines = {str(path[0]): line + 2 for path, line in read.lines.items() if len(path) == 1}
+    return schema.fitting(value, faults), {"": 1} | lines
 
 
-def _unknown(names: Any, extra: tuple[str, ...] = ()) -> list[str]:
-    return sorted(str(name) for name in names if name not in BACKENDS and name not in extra)
+def _cells(text: str, blocks: tuple[Block, ...], problems: list[Problem]) -> Iterator[Cell]:
+    """The cells of a text, as notebooks have them; what is wrong with their options becomes a problem."""
+    rows = text.split("\n")
+    index = number = start = 0
+    metadata: dict[str, Any] = {}
+    if blocks and blocks[0].kind == "front_matter":
+        start = blocks[0].end
+    cuts = [block for block in blocks if block.is_cell or (block.kind == "myst_block_break" and not block.level)]
+    for cut in [*cuts, None]:
+        first, last = start, cut.line if cut else len(rows)
+        while first < last and not rows[first].strip():
+            first += 1
+        while last > first and not rows[last - 1].strip():
+            last -= 1
+        if first < last:
+            source = "\n".join(rows[first:last]).rstrip()
+            own = tuple(moved(block, -first) for block in blocks if first <= block.line < last)
+            yield Cell(index, 0, first + 1, False, source, metadata, own)
+            index += 1
+        if cut is None:
+            return
+        start, metadata = cut.end, {}
+        if cut.is_cell:
+            number += 1
+            metadata = _code(cut, f"cell {number}", problems)
+            if not cut.closed:
+                problems.append((cut.line + 1, f"cell {number} is not closed; end it with a line {cut.fence}"))
+            yield Cell(index, number, cut.line + 2, True, cut.body.removesuffix("\n"), metadata)
+            index += 1
+            metadata = {}
+        else:
+            metadata = _break(cut, problems)
 
 
-_PYTHON_BLOCK = re.compile(
-    r"^[>\s]*(?:`{3,}|~{3,})\s*(?:\{(?:code|code-block|sourcecode)\}\s*)?\{?i?py(?:thon|con)?\d?\b"
-)
-_NESTED_CELL = re.compile(r"^[>\s]*(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
-_PASSAGE = re.compile(r"^(:{3,})(?:\{([\w-]+)\}(.*))?$")
+def _code(block: Block, where: str, problems: list[Problem]) -> dict[str, Any]:
+    """The options of a code cell, as far as they fit."""
+    try:
+        read = read_yaml(block.head)
+    except YamlError as error:
+        problems.append((block.head_line + error.line + 1, f"{where}: options: {error}"))
+        return {}
+    value = {} if read.value is None else read.value
+    faults = list(schema.CODE_CELL.faults(value, ()))
+    if not isinstance(value, dict):
+        problems.append((block.head_line + 1, f"{where}: options are {schema.CODE_CELL.words}"))
+        return {}
+    problems += ((block.head_line + read.line(fault.path) + 1, f"{where}: {fault.words}") for fault in faults)
+    return schema.fitting(value, faults)
 
 
-def _prose_problems(cell: Cell) -> Iterator[tuple[int, str]]:
-    """Python that no build executes, passages for unknown backends, and passages that a cell cuts in two."""
-    opened: list[str] = []
-    for line, row in enumerate(cell.source.splitlines(), cell.line):
-        if _PYTHON_BLOCK.match(row):
-            yield line, "a Python block that is not executed: make it a code-cell at the top level"
-        elif _NESTED_CELL.match(row):
-            yield line, "a code-cell inside another block is not executed"
-        elif passage := _PASSAGE.match(row.rstrip()):
-            fence, name, argument = passage.groups()
-            if not name:
-                if not opened or opened.pop() != fence:
-                    yield line, "this ends a passage that does not begin here: a passage holds no cells"
-                continue
-            opened.append(fence)
-            if name == "backends":
-                yield from ((line, f"unknown backend '{word}' in a passage") for word in _unknown(argument.split()))
-                if not argument.split():
-                    yield line, "a passage names the backends that it is for"
-    if opened:
-        yield cell.line, "a passage is not closed before the next cell: a passage holds no cells"
-
-
-@functools.cache
-def roadmap() -> dict[str, dict[str, str]]:
-    """The promises of the site, by id, from ``roadmap.toml`` beside this file."""
-    import tomllib
-
-    return tomllib.loads(_ROADMAP.read_text(encoding="utf-8"))
+def _break(block: Block, problems: list[Problem]) -> dict[str, Any]:
+    """What a block break says of the prose behind it, as far as it fits."""
+    if not block.body:
+        return {}
+    try:
+        value = json.loads(block.body)
+    except ValueError as error:
+        problems.append((block.line + 1, f"a block break takes {schema.PROSE.words}: {error}"))
+        return {}
+    faults = list(schema.PROSE.faults(value, ()))
+    problems += ((block.line + 1, f"block break: {fault.words}") for fault in faults)
+    return schema.fitting(value, faults) if isinstance(value, dict) else {}

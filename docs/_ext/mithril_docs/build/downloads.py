@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import re
 
 from mithril_docs.backends import BACKENDS
-from mithril_docs.build.measured import figures, quoted
+from mithril_docs.build.measured import figures
 from mithril_docs.build.notebook import Node, new_cell, new_notebook, view_notebook
+from mithril_docs.build.prose import Reader
 from mithril_docs.build.records import Build, Record
 from mithril_docs.page import Cell
 
@@ -46,12 +46,12 @@ def notebook(backend: str, record: Record, build: Build) -> Node:
     assert result is not None
     line = install_line(backend, record, build)
     cells: list[Node] = []
-    found = figures(build)
+    reader = Reader(backend, line, figures(build), record.page.path.parent)
     for cell, outputs in view_notebook(record.page, result):
         identifier = f"c{len(cells)}"
         if cell.code:
             cells.append(new_cell("code", cell.source, identifier, {"tags": _tags(cell, backend)}, outputs))
-        elif SITE not in cell.tags and (prose := plain_markdown(quoted(cell.source, found), backend, line)):
+        elif SITE not in cell.tags and (prose := reader.prose(cell.source)):
             cells.append(new_cell("markdown", prose, identifier, {}))
     head = f"The requirements of this notebook, for {BACKENDS[backend].title}:\n\n```shell\n{line} ipykernel\n```"
     cells.insert(1, new_cell("markdown", head, "install", {}))
@@ -122,41 +122,3 @@ def _guarded(source: str) -> str:
     rows = [row if number in inside else f"    {row}" for number, row in enumerate(source.splitlines(), 1)]
     printed = 'print(f"{type(_error).__name__}: {_error}")'
     return "\n".join(["try:", *rows, "except Exception as _error:", f"    {printed}"])
-
-
-#: Directives that a notebook has no use for, with all that is in them.
-LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "measured", "ran", "raw"}
-#: Directives of which only the content counts.
-PLAIN = {"backends", "install", "div", "tab-set", "tab-item"}
-
-
-def plain_markdown(source: str, backend: str, line: str) -> str:
-    """Prose for any Jupyter: passages of other backends left out, directives and roles made plain Markdown.
-
-    ``line`` takes the place of ``{install}``.
-    """
-    rows: list[str] = []
-    fences: list[tuple[str, str]] = []
-    for row in source.splitlines():
-        opening = re.match(r"^(:{3,}|`{3,})\{([\w-]+)\}\s*(.*)$", row)
-        if fences and row.strip() == fences[-1][0]:
-            fences.pop()
-        elif opening:
-            fence, name, argument = opening.groups()
-            keep = name != "backends" or backend in argument.split()
-            keep &= name not in LEFT_OUT and not any(kind == "drop" for _, kind in fences)
-            kind = "drop" if not keep else "plain" if name in PLAIN else "quote"
-            fences.append((fence, kind))
-            if name == "install":
-                rows += ["```shell", line, "```"] if keep and argument in ("", backend) else []
-            elif kind == "quote":
-                rows.append(f"> **{argument or name.capitalize()}**")
-        elif any(kind == "drop" for _, kind in fences):
-            continue
-        elif any(kind == "quote" for _, kind in fences):
-            rows.append(f"> {row}".rstrip())
-        elif not re.match(r"^\([\w-]+\)=$", row):
-            rows.append(row)
-    text = re.sub(r"\{[\w:-]+\}`([^`<]+?)\s*(?:<[^>`]*>)?`", r"\1", "\n".join(rows))
-    # A link to another page of the site leads nowhere from a notebook on its own.
-    return re.sub(r"(?<!!)\[([^\]]+)\]\((?![a-z]+://)[^)]*\)", r"\1", text).strip()

@@ -6,7 +6,6 @@ A page records them under the name :data:`COST_OF_JIT`: for each of :data:`MODEL
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from mithril_docs.backends import BACKENDS
@@ -73,14 +72,6 @@ def phrase(words: str, found: Figures) -> str:
     if slash:
         return rounded(numbers[0] / numbers[1])
     return in_sentence(numbers[0], keys[0].figure)
-
-
-_ROLE = re.compile(r"\{measured\}`([^`]+)`")
-
-
-def quoted(prose: str, found: Figures) -> str:
-    """Prose of a page with its figures put in, for readers outside the site."""
-    return _ROLE.sub(lambda role: phrase(role[1], found), prose)
 
 
 def rounded(number: float) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from nbformat import NotebookNode
 
 from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
+from mithril_docs.blocks import split_front
 from mithril_docs.execute.environment import variables
-from mithril_docs.page import swap_class
-
-FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+from mithril_docs.swap import swap_class
 
 
 def main(argv: list[str]) -> int:
@@ -100,9 +98,9 @@ class PagesManager(LargeFileManager):
             return super().save(model, path)
         notebook = NotebookNode(json.loads(json.dumps(model["content"]), object_hook=NotebookNode))
         _swap(notebook, BACKENDS[backend].cls, WRITTEN_CLASS)
-        front = FRONT_MATTER.match(super().get(path, type="file")["content"])
-        body = FRONT_MATTER.sub("", jupytext.writes(notebook, fmt="md:myst")).lstrip("\n")
-        text = (front[0] if front else "") + "\n" + body
+        front, _ = split_front(super().get(path, type="file")["content"])
+        _, body = split_front(jupytext.writes(notebook, fmt="md:myst"))
+        text = front + "\n" + body.lstrip("\n")
         super().save({"type": "file", "format": "text", "content": text}, path)
         return self.get(path, content=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from docutils import nodes
@@ -12,8 +11,8 @@ from mithril_docs.page import Page
 #: The page of the trees.
 TREES = "reference/troubleshooting"
 
-_SECTION = re.compile(r"^#{2,3} +(.+?) *$", re.MULTILINE)
-_WORDS = re.compile(r"^(?::{3,}\{dropdown\}|```\{index\}) +(.+?) *$", re.MULTILINE)
+#: Directives whose argument is in people's words.
+_WORDS = ("dropdown", "index")
 
 
 def questions(page: Page) -> Iterator[dict[str, str]]:
@@ -29,7 +28,12 @@ def questions(page: Page) -> Iterator[dict[str, str]]:
     dict
         The ``title`` of the section, its ``anchor``, and the ``words`` of its index entries and its questions.
     """
-    prose = "\n\n".join(cell.source for cell in page.cells if not cell.code)
-    for title, text in zip(*[iter(_SECTION.split(prose)[1:])] * 2, strict=True):
-        if words := _WORDS.findall(text):
+    sections: list[tuple[str, list[str]]] = []
+    for block in (inner for cell in page.cells for outer in cell.blocks for inner in outer.walk()):
+        if block.kind == "heading" and block.fence in ("h2", "h3"):
+            sections.append((block.name, []))
+        elif sections and block.name in _WORDS and block.argument:
+            sections[-1][1].append(block.argument)
+    for title, words in sections:
+        if words:
             yield {"title": title, "anchor": nodes.make_id(title), "words": " ".join(words)}

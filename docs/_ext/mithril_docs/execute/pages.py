@@ -22,7 +22,7 @@ from typing import Any
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment, kernel
 from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
-from mithril_docs.page import Cell, Page, find_pages
+from mithril_docs.page import Cell, NoPageError, Page, choose, find_pages, find_strays
 from mithril_docs.results import Environment, Failure, Raised, Result
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
 
@@ -55,10 +55,11 @@ def main(argv: list[str] | None = None) -> int:
     else:
         kernel.preload(backend)  # while the pages are read
     pages = find_pages(options.docs.resolve(), store.root / "pages.pickle")
-    if unknown := sorted(set(options.only or ()) - {page.name for page in pages}):
-        parser.error(f"no page {', '.join(unknown)} under {options.docs}")
-    if options.only:
-        pages = [page for page in pages if page.name in options.only]
+    strays = [] if options.only else find_strays(options.docs.resolve())
+    try:
+        pages = choose(pages, options.only)
+    except NoPageError as error:
+        parser.error(f"{error} (under {options.docs})")
     try:
         if found is not known:
             found.error = environment.fault(backend, found)
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"FAILED {backend.name}: {found.error}", file=sys.stderr)
         return 1
     run = _Run(backend.name, store, found, options.force)
+    run.failures += [f"{path.relative_to(options.docs.resolve())}: {words}" for path, words in strays]
     try:
         return run.run(pages, max(options.jobs, 1))
     except KeyboardInterrupt:
@@ -143,7 +145,9 @@ class _Run:
         result = Result(wanted, page.name, self.backend)
         with tempfile.TemporaryDirectory(prefix="mithril-docs-", ignore_cleanup_errors=True) as folder:
             for path in page.files:
-                shutil.copy(path, folder)
+                place = Path(folder, path.relative_to(page.path.parent))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
             try:
                 running = Kernel(folder)
             except PageDiedError as error:

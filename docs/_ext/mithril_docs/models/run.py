@@ -31,7 +31,7 @@ from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.execute import environment, kernel
 from mithril_docs.models import c_library
 from mithril_docs.models.cards import C, Card, build_model, cards, home, make_inputs, model_file, model_key
-from mithril_docs.page import find_pages
+from mithril_docs.page import NoPageError, choose, find_pages
 from mithril_docs.results import Environment, ModelResult
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store
 
@@ -61,10 +61,12 @@ def main(argv: list[str]) -> int:
     if found.error:
         return 0  # the pages' execution has said so
     environment.isolate(backend, cache)
-    pages = find_pages(options.docs.resolve(), store.root / "pages.pickle")
-    if options.only:
-        pages = [page for page in pages if page.name in options.only]
-    every = [card for page in pages for card in cards(page) if card.build]
+    try:
+        pages = choose(find_pages(options.docs.resolve(), store.root / "pages.pickle"), options.only)
+    except NoPageError as error:
+        parser.error(f"{error} (under {options.docs})")
+    # A page that is not as it should be has been told of, and what its cards say may be wrong.
+    every = [card for page in pages if not page.problems for card in cards(page) if card.build]
     todo = [card for card in every if options.force or not _kept(store, backend, card, found)]
     start = time.perf_counter()
     if backend.name == C and todo:

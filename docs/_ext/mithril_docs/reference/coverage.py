@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +12,14 @@ from sphinx.environment import BuildEnvironment
 from mithril_docs.blocks import Entry, entries
 from mithril_docs.build.records import Build, Record
 from mithril_docs.reference import package
+from mithril_docs.reference.shown import shown_by
 from mithril_docs.site.coverage import FOLDER
-from mithril_docs.site.state import state_of
+from mithril_docs.site.state import digest, state_of
 
 #: Names that no page can show at work, with the reason.
 NO_EXAMPLE = {"mithril.CBackend": "the wheel holds no C library, so the class cannot be instantiated"}
 
-#: The attribute of Sphinx's environment that holds each page's code, and the names in it.
+#: The attribute of Sphinx's environment that holds a digest of each page's code, and the names that it shows.
 _USED = "mithril_docs_used"
 
 
@@ -37,7 +37,7 @@ def _api(env: BuildEnvironment, build: Build) -> dict[str, Any]:
     wanted = package.names()
     described = {name for name in env.domaindata["py"]["objects"] if name in wanted}
     shown = _used(env, build)
-    examples = {name for name in wanted if name.rpartition(".")[2] in shown and not _excused(name)}
+    examples = {name for name in wanted & shown if not _excused(name)}
     missing = [f"{name} is not described" for name in sorted(wanted - described)]
     missing += [f"{name} has no executed example" for name in sorted(wanted - examples) if not _excused(name)]
     return {
@@ -54,21 +54,15 @@ def _excused(name: str) -> str:
 
 
 def _used(env: BuildEnvironment, build: Build) -> set[str]:
-    """Every name that the executed cells of the reference use; those of pages that did not change are kept."""
+    """Every name that the executed cells of the reference show; those of pages that did not change are kept."""
     before: dict[str, tuple[str, set[str]]] = getattr(env, _USED, {})
     now = {}
     for record in _reference(build):
-        code = "\n".join(cell.source for cell in record.page.cells if cell.code)
+        told = digest([record.page.front.get("unsupported"), [c for c in record.page.cells if c.code]])
         kept = before.get(record.page.name)
-        now[record.page.name] = kept if kept and kept[0] == code else (code, _names(code))
+        now[record.page.name] = kept if kept and kept[0] == told else (told, shown_by(record.page))
     setattr(env, _USED, now)
     return {name for _, names in now.values() for name in names}
-
-
-def _names(code: str) -> set[str]:
-    """Every name of a program: variables, attributes and keywords."""
-    walked = ast.walk(ast.parse(code))
-    return {getattr(node, field) for node in walked for field in ("id", "attr", "arg") if hasattr(node, field)}
 
 
 def _reference(build: Build) -> Iterator[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -11,7 +10,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
+from mithril_docs.page import Page
 from mithril_docs.site.panes import PageHead, Pane
+from mithril_docs.site.state import build_of
 
 #: Where a word is no use of a term: in names and headings, in what is a link already, and in what some views lack.
 NOT_IN = (
@@ -25,8 +26,6 @@ NOT_IN = (
     Pane,
 )
 
-_GLOSSARY = re.compile(r"^(`{3,}|:{3,})\{glossary\}\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("mithril_glossary", "concepts/glossary", "env", types=[str])
@@ -34,10 +33,10 @@ def setup(app: Sphinx) -> None:
     app.add_transform(LinkTerms)
 
 
-def terms(path: Path) -> list[str]:
+def terms(page: Page | None) -> list[str]:
     """The terms that a page defines: what stands at the margin of its ``glossary`` blocks; none where it is missing."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rows = [row for block in _GLOSSARY.finditer(text) for row in block[2].splitlines()]
+    blocks = (inner for cell in (page.cells if page else ()) for outer in cell.blocks for inner in outer.walk())
+    rows = [row for block in blocks if block.name == "glossary" for row in block.body.split("\n")]
     return [row.strip() for row in rows if row.strip() and not row.startswith((" ", ":"))]
 
 
@@ -49,7 +48,8 @@ def _pattern(terms: list[str]) -> re.Pattern[str]:
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Every page, where the terms are not those of the last build."""
-    found = terms(Path(env.doc2path(app.config.mithril_glossary)))
+    record = build_of(app).records.get(app.config.mithril_glossary)
+    found = terms(record.page if record else None)
     before, env.mithril_docs_terms = getattr(env, "mithril_docs_terms", None), found  # type: ignore[attr-defined]
     return [] if before == found else list(env.found_docs)
 

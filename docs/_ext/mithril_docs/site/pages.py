@@ -14,6 +14,7 @@ from sphinx.util import logging
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build import records
 from mithril_docs.build.notebook import merged_notebook
+from mithril_docs.page import NO_PAGES, find_strays
 from mithril_docs.site.state import State, build_of, digest, put, state_of
 from mithril_docs.store import Store
 
@@ -39,6 +40,7 @@ def read_notebook(text: str) -> nbformat.NotebookNode:
 
 
 def _read_every_page_as_merged(app: Sphinx, config: Any) -> None:
+    config.exclude_patterns = [*config.exclude_patterns, *NO_PAGES]
     config.nb_execution_mode = "off"
     config.nb_custom_formats = {".md": [f"{__name__}.read_notebook", {}, False]}
     if isinstance(config.mithril_backends, str):  # from the command line: -D mithril_backends=numpy,jax
@@ -54,6 +56,8 @@ def _collect(app: Sphinx) -> None:
     put(app, state)
     for words in records.environment_failures(build):
         LOGGER.warning(words, type="mithril", subtype="environment")
+    for path, words in find_strays(Path(app.srcdir)):
+        LOGGER.warning(words, type="mithril", subtype="page", location=f"{path}:1")
     for record in build.records.values():
         for line, words in record.failures:
             LOGGER.warning(words, type="mithril", subtype="page", location=(record.page.name, line))

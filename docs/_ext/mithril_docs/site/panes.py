@@ -62,10 +62,14 @@ class Panes(SphinxTransform):
             image["loading"] = "lazy"
         if any(self.document.findall(PageHead)):  # the page says where
             return
+        if not record.runs and not record.failures:
+            return
         title = next(iter(self.document.findall(nodes.title)), None)
         section = title.parent if title is not None else None
-        if title is not None and section is not None and (record.runs or record.failures):
+        if title is not None and section is not None:
             section.insert(section.index(title) + 1, PageHead(docname=self.env.docname))
+        elif record.failures:  # a page may lack a title because of them
+            self.document.insert(0, PageHead(docname=self.env.docname))
 
 
 def _label_outputs(cell: nodes.Element, mark: dict[str, Any], shown: list[str]) -> None:

@@ -22,6 +22,7 @@ OUTPUT_CLASS = "cell_output"
 def setup(app: Sphinx) -> None:
     app.connect("config-inited", _drop_translation)
     app.connect("builder-inited", _keep_formatters)
+    app.connect("builder-inited", _read_any_bytes)
 
 
 def _drop_translation(app: Sphinx, config: Config) -> None:
@@ -45,6 +46,24 @@ def _keep_formatters(app: Sphinx) -> None:
         return kept[key]
 
     bridge.get_formatter = get_formatter
+
+
+def _read_any_bytes(app: Sphinx) -> None:
+    """Sphinx: a page whose bytes are no UTF-8 ends the build, though its text is replaced before it is parsed."""
+    read, settings = app.builder.read_doc, app.env.settings
+
+    def read_doc(docname: str, **options: Any) -> None:
+        encoding = settings["input_encoding"]
+        try:
+            app.env.doc2path(docname).read_text(encoding)
+        except UnicodeDecodeError:
+            settings["input_encoding"] = "latin-1"
+        try:
+            read(docname, **options)
+        finally:
+            settings["input_encoding"] = encoding
+
+    setattr(app.builder, "read_doc", read_doc)  # noqa: B010 - it is marked as final
 
 
 def merged_cells(document: nodes.document) -> list[tuple[nodes.container, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build.assistants import mithril_version
 from mithril_docs.build.records import Record, Run
-from mithril_docs.page import roadmap
+from mithril_docs.contract import roadmap
 from mithril_docs.site.coverage import coverage
 from mithril_docs.site.pages import RECORDS
 from mithril_docs.site.state import build_of, tells_of
