@@ -97,6 +97,11 @@ class Kernel:
                 return
         raise PageDiedError("it did not start")
 
+    @property
+    def number(self) -> int:
+        """The number of the process."""
+        return self._process.pid or 0
+
     def run(self, source: str, timeout: float) -> dict[str, Any]:
         """Run a cell.
 
@@ -122,7 +127,7 @@ class Kernel:
     def stop(self) -> None:
         """End the process and all that it started, whatever state they are in."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid or 0, signal.SIGKILL)
+            os.killpg(self.number, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self._pipe.close()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
-import json
 import os
-import re
 import shutil
 import sys
 import sysconfig
@@ -22,15 +20,13 @@ from typing import Any
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment, kernel
 from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
+from mithril_docs.execute.stable import Surroundings, unstable
 from mithril_docs.page import Cell, Page, find_pages
 from mithril_docs.results import Environment, Failure, Raised, Result
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
 
 #: A parity value may hold this many numbers; record a summary of a larger one.
 PARITY_NUMBERS = 1000
-
-#: Words that differ from run to run or from machine to machine.
-_UNSTABLE = ((re.compile(r"\b0x[0-9a-f]{6,}\b"), "a memory address"),)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -183,6 +179,7 @@ class _Execution:
     def run(self) -> None:
         """Execute the page's cells in order, to the end or to the first that the page cannot go on from."""
         ran: list[Cell] = []
+        began = time.time()
         for cell in self.page.view(self.result.backend):
             if not cell.source.strip():
                 self.result.outputs[cell.number] = []
@@ -203,8 +200,11 @@ class _Execution:
             except PageDiedError as error:
                 self._fail(cell, f"the page's process died ({error})")
                 return
+        code = "\n".join(cell.source for cell in ran)
+        around = Surroundings(self._folder, self._kernel.number, began, time.time(), code)
         for cell in ran:
-            self._check_stable(cell)
+            for words in unstable(self.result.outputs[cell.number], around, timing="timing" in cell.tags):
+                self._fail(cell, f"its output holds {words}")
         if not self.result.failures:
             self.result.distributions = _imported(ran)
 
@@ -231,15 +231,6 @@ class _Execution:
             self._fail(cell, f"declares '{wanted}' and {came}")
             return not error
         return True
-
-    def _check_stable(self, cell: Cell) -> None:
-        """Look for what would differ in another run or place, once nothing can change a cell's outputs."""
-        outputs = self.result.outputs[cell.number]
-        text = json.dumps([o.get("text") or o.get("traceback") or _text_data(o) for o in outputs])
-        places = {self._folder: "a temporary path", sysconfig.get_paths()["purelib"]: "a path of this machine"}
-        found = [word for place, word in places.items() if place in text]
-        for word in found + [word for pattern, word in _UNSTABLE if pattern.search(text)]:
-            self._fail(cell, f"its output holds {word}, which differs in every run")
 
     def _read_parity(self, cell: Cell) -> None:
         """Ask for the values that a cell records."""
@@ -291,10 +282,6 @@ def _distributions() -> Mapping[str, list[str]]:
     from importlib.metadata import packages_distributions
 
     return packages_distributions()
-
-
-def _text_data(output: dict[str, Any]) -> dict[str, Any]:
-    return {kind: data for kind, data in output.get("data", {}).items() if kind.startswith("text/")}
 
 
 def _die_with_the_parent() -> None:
