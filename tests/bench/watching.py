@@ -56,6 +56,7 @@ CELLS = {
 def measure(run: Run) -> tuple[Rows, str]:
     """Seconds of each cell with the recorder and without it: the least of each side, which noise adds least to."""
     from ours import ROOT, isolated
+
     from support.places import python_of
 
     folders = os.pathsep.join(str(ROOT / part) for part in ("docs/_ext", "tests"))

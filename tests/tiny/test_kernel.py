@@ -90,6 +90,12 @@ PAGES = {
         ),
         cell("ready.set()\nlate.join()\nprint('joined')"),
         cell("print(multiprocessing.get_start_method())"),
+        cell(
+            "sys.setswitchinterval(1e-6)\n"
+            "def count():\n    for _ in range(500):\n        print('a', 'line')\n\n"
+            "threads = [threading.Thread(target=count) for _ in range(4)]\n"
+            "for thread in threads:\n    thread.start()\nfor thread in threads:\n    thread.join()"
+        ),
     ),
     "says_much": (
         cell(
@@ -296,7 +302,7 @@ def test_displays_stand_in_order_and_may_change(ran: Ran) -> None:
 
 
 def test_everything_that_writes_is_heard(ran: Ran) -> None:
-    ordered, both, waiting, late, method = ran.outputs("streams")
+    ordered, both, waiting, late, method, lines = ran.outputs("streams")
     assert [output["text"].split() for output in ordered] == [
         ["first", "program", "written", "thread", "child", "last"]
     ]
@@ -305,6 +311,7 @@ def test_everything_that_writes_is_heard(ran: Ran) -> None:
         ("stderr", "err\nwritten\n"),
     ]
     assert waiting == [] and late[0]["text"] == "late\njoined\n"
+    assert set(lines[0]["text"].splitlines()) == {"a line"} and lines[0]["text"].count("\n") == 2000
     # Processes of the page's own start as a reader's do; the first that is listed is the platform's own.
     assert method[0]["text"].strip() == multiprocessing.get_all_start_methods()[0]
 

@@ -177,22 +177,35 @@ class _Writer(io.TextIOWrapper):
         super().__init__(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
         self._stream = name
         self._outputs = outputs
+        self._begun: dict[int, str] = {}
 
     def write(self, text: str, /) -> int:
-        if isinstance(text, str) and self._outputs.takes(self._stream, text):
+        if not isinstance(text, str):
+            return super().write(text)  # which says what it takes
+        if self._outputs.takes(self._stream, text):
             return len(text)
-        count = super().write(text)
-        # What a program writes comes behind half a line, as with a kernel; but threads take turns at whole lines.
-        if not text.endswith("\n") and threading.active_count() <= _OWN_THREADS:
-            self.write_out()
-        return count
+        if threading.active_count() <= _OWN_THREADS:
+            count = super().write(text)
+            if not text.endswith("\n"):  # what a program writes comes behind half a line, as with a kernel
+                self.write_out()
+            return count
+        # Threads take turns at whole lines: each keeps what it began.
+        thread = threading.get_ident()
+        lines, end, begun = (self._begun.pop(thread, "") + text).rpartition("\n")
+        if begun:
+            self._begun[thread] = begun
+        super().write(lines + end)
+        return len(text)
 
     def flush(self) -> None:
-        self.write_out()
+        super().write(self._begun.pop(threading.get_ident(), ""))
+        super().flush()
         self._outputs.drain()
 
     def write_out(self) -> None:
-        """Hand on what is buffered."""
+        """Hand on all that is buffered."""
+        for thread in list(self._begun):
+            super().write(self._begun.pop(thread, ""))
         super().flush()
 
 
