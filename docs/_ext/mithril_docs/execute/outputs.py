@@ -179,7 +179,7 @@ class _Writer(io.TextIOWrapper):
         self._outputs = outputs
         self._begun: dict[int, str] = {}
 
-    def write(self, text: str, /) -> int:
+    def write(self, text: Any, /) -> int:
         if not isinstance(text, str):
             return super().write(text)  # which says what it takes
         if self._outputs.takes(self._stream, text):

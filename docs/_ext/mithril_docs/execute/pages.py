@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import functools
 import os
 import shutil
@@ -203,7 +204,8 @@ class _Execution:
         code = "\n".join(cell.source for cell in ran)
         around = Surroundings(self._folder, self._kernel.number, began, time.time(), code)
         for cell in ran:
-            for words in unstable(self.result.outputs[cell.number], around, timing="timing" in cell.tags):
+            looked = dataclasses.replace(around, cell=cell.source)
+            for words in unstable(self.result.outputs[cell.number], looked, timing="timing" in cell.tags):
                 self._fail(cell, f"its output holds {words}")
         if not self.result.failures:
             self.result.distributions = _imported(ran)

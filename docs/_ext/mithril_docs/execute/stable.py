@@ -22,8 +22,8 @@ _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _LONG = re.compile(r"(?<![\w.])\d{14,15}(?![\w.])")
 _PROCESS = re.compile(r"\bpid\W{1,3}\d+|\bipykernel_\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d{1,9}(?![\w.])")
-#: Code, or a row that it prints, in which the number of the process is no other number by chance.
-_ASKS_FOR_PROCESS = re.compile(r"getp?pid|\.pid\b|native_id|fork\(")
+#: A cell, or a row that it prints, in which the number of a process is no other number by chance.
+_ASKS_FOR_PROCESS = re.compile(r"(?<![a-z])p?pid|getp?pid|native_id|fork\(")
 _TELLS_OF_PROCESS = re.compile(r"\bp?pid\b|process|\d\d:\d\d:\d\d", re.IGNORECASE)
 _MOMENT = re.compile(
     r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?"
@@ -55,6 +55,8 @@ class Surroundings:
         When it ran, in seconds since the epoch.
     code
         All of its code.
+    cell
+        That of the cell that is looked at.
     """
 
     folder: str
@@ -62,6 +64,7 @@ class Surroundings:
     began: float
     ended: float
     code: str
+    cell: str = ""
 
 
 def unstable(outputs: list[dict[str, Any]], around: Surroundings, timing: bool) -> Iterator[str]:
@@ -93,7 +96,7 @@ def _address(text: str, around: Surroundings) -> str | None:
 def _process(text: str, around: Surroundings) -> str | None:
     if found := _PROCESS.search(text):
         return f"'{found[0]}', the number of a process"
-    asked = _ASKS_FOR_PROCESS.search(around.code)
+    asked = _ASKS_FOR_PROCESS.search(around.cell)
     near = _processes(around.process) if asked else {around.process}
     for row in text.splitlines():
         for number in _NUMBER.findall(row) if asked or _TELLS_OF_PROCESS.search(row) else ():
