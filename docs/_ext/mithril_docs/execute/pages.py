@@ -9,7 +9,6 @@ import functools
 import os
 import shutil
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -21,13 +20,15 @@ from typing import Any
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment, kernel
 from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
-from mithril_docs.execute.stable import Surroundings, unstable
+from mithril_docs.execute.stable import Surroundings, unstable, without_places
 from mithril_docs.page import Cell, Page, find_pages
 from mithril_docs.results import Environment, Failure, Raised, Result
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
 
 #: A parity value may hold this many numbers; record a summary of a larger one.
 PARITY_NUMBERS = 1000
+#: Characters of a failure that are told: an error may quote all that a page has.
+LONGEST = 1000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -211,7 +212,7 @@ class _Execution:
             self.result.distributions = _imported(ran)
 
     def _fail(self, cell: Cell, cause: str) -> None:
-        self.result.failures.append(Failure(cell.number, cause))
+        self.result.failures.append(Failure(cell.number, _line(cause)))
 
     def _judge(self, cell: Cell, error: dict[str, str] | None) -> bool:
         """Hold what a cell raised against what it declares. False where the page cannot go on."""
@@ -223,13 +224,15 @@ class _Execution:
         for output in self.result.outputs[cell.number]:
             if output["output_type"] == "error":
                 # What a reader needs is the last line; the frames name folders of this machine.
-                output["traceback"] = [line] if met else [self._without_paths(row) for row in output["traceback"]]
+                output["traceback"] = (
+                    [line] if met else [without_places(row, self._folder) for row in output["traceback"]]
+                )
         if error and not declared:
-            self._fail(cell, " ".join(line.split()))
+            self._fail(cell, line)
             return False
         if declared and not met:
             wanted = " or ".join(f"{name}: {words}" for name, words in declared.items())
-            came = f"raised '{' '.join(line.split())}'" if error else "passed"
+            came = f"raised '{line}'" if error else "passed"
             self._fail(cell, f"declares '{wanted}' and {came}")
             return not error
         return True
@@ -250,13 +253,15 @@ class _Execution:
     def _note(self, cell: Cell, raised: list[dict[str, Any]]) -> None:
         for noted in raised:
             rows = noted.pop("traceback").splitlines(keepends=True)
-            told = "".join(self._without_paths(row) for row in rows)
+            told = "".join(without_places(row, self._folder) for row in rows)
             self.result.raised.append(Raised(cell=cell.number, traceback=told, **noted))
 
-    def _without_paths(self, row: str) -> str:
-        for place in (sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"], self._folder):
-            row = row.replace(place, "…")
-        return row
+
+def _line(words: str) -> str:
+    """Words as one line of a report, however many a page has put into them."""
+    shown = " ".join(words[: 2 * LONGEST].split())
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
 def _count(value: Any) -> int:

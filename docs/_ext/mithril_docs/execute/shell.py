@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -105,6 +106,8 @@ def make() -> ZMQInteractiveShell:
     # Plain tracebacks: IPython's take seconds for a long one of JAX's, and readers see the last line alone.
     config.ZMQInteractiveShell.xmode = "Plain"
     config.ZMQInteractiveShell.colors = "nocolor"
+    # It follows an error that says all, and names a folder of this machine.
+    warnings.filterwarnings("ignore", "To exit: use", module=r"IPython\.core\.interactiveshell")
     config.InlineBackend.figure_formats = {"retina"}  # pictures sharp on a phone
     return ZMQInteractiveShell.instance(config=config)
 
@@ -164,9 +167,12 @@ class _Page:
         shell, given = self._shell, self._shell.outputs
         given.begin()
         start = time.perf_counter()
-        with self._recorder:
-            result = await _run(shell, source)
-        error = result.error_before_exec or result.error_in_exec
+        try:
+            with self._recorder:
+                result = await _run(shell, source)
+            error = result.error_before_exec or result.error_in_exec
+        except Exception as broken:  # of the shell's own: the page took away what it needs, such as sys.stdout
+            error = broken
         seconds = time.perf_counter() - start
         changed = given.end()
         shown = given.errors()

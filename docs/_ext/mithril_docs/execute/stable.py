@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import os
 import re
 import sys
@@ -37,6 +38,7 @@ _MEASURED = re.compile(
     r"|± [\d.]+ .?s per loop|^(?:Wall|CPU) times?: .*",  # IPython's magics
     re.MULTILINE,
 )
+_HOME = f"{Path.home()}{os.sep}"
 #: What a path may go on with.
 _REST = r"""[^\s'"<>|,;()\[\]{}]*"""
 
@@ -67,6 +69,15 @@ class Surroundings:
     cell: str = ""
 
 
+def without_places(row: str, folder: str) -> str:
+    """A row of a traceback without the folders of this machine."""
+    for place, _ in _places(folder):
+        row = row.replace(place, "…")
+        if place.startswith(_HOME):  # IPython shortens it
+            row = row.replace(f"~/{place.removeprefix(_HOME)}", "…")
+    return row
+
+
 def unstable(outputs: list[dict[str, Any]], around: Surroundings, timing: bool) -> Iterator[str]:
     """What the outputs of a cell hold that another run or machine would not, each in words, and what to do."""
     texts = [text for output in outputs for text in _texts(output)]
@@ -79,8 +90,11 @@ def unstable(outputs: list[dict[str, Any]], around: Surroundings, timing: bool) 
 
 def _path(text: str, around: Surroundings) -> str | None:
     for place, what in _places(around.folder):
-        if found := re.search(rf"(?<![\w.-]){place}(?![\w-]){_REST}", text):
+        if place in text and (found := re.search(rf"(?<![\w.-]){re.escape(place)}(?![\w-]){_REST}", text)):
             return f"'…/{Path(found[0].rstrip('/.:')).name}', {what}"
+    temporary = f"{tempfile.gettempdir()}/tmp"
+    if temporary in text and (found := re.search(rf"(?<![\w.-]){re.escape(temporary)}\w{{8}}{_REST}", text)):
+        return f"'…/{Path(found[0]).name}', a temporary path"
     return None
 
 
@@ -123,23 +137,20 @@ def _speed(text: str, around: Surroundings) -> str | None:
     return f"'{found[0].strip()}', a time that was measured" if found else None
 
 
-def _places(folder: str) -> Iterator[tuple[str, str]]:
-    """Patterns of paths that only this run, or this machine, has, and what they are; those within others first."""
+@functools.lru_cache
+def _places(folder: str) -> list[tuple[str, str]]:
+    """Paths that only this run, or this machine, has, and what they are; those within others first."""
     paths = sysconfig.get_paths()
-    for place in (folder, os.path.realpath(folder)):
-        yield re.escape(place), "the folder that the page runs in"
     machine = {
         *(paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib", "scripts")),
-        sysconfig.get_config_var("LIBDEST"),
         sys.executable,
         os.path.realpath(sys.executable),
         str(Path(__file__).parents[4]),
         *(os.environ.get(name) for name in ("HOME", "IPYTHONDIR", "XDG_CACHE_HOME")),
     }
-    for place in sorted(filter(None, machine), key=len, reverse=True):
-        if len(place) > 1:
-            yield re.escape(place), "a path of this machine"
-    yield rf"{re.escape(tempfile.gettempdir())}/tmp\w{{8}}", "a temporary path"
+    run = [(place, "the folder that the page runs in") for place in (folder, os.path.realpath(folder))]
+    longest = sorted((place for place in machine if place and len(place) > 1), key=len, reverse=True)
+    return run + [(place, "a path of this machine") for place in longest]
 
 
 def _processes(process: int) -> set[int]:
