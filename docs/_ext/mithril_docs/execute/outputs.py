@@ -178,6 +178,7 @@ class _Writer(io.TextIOWrapper):
         self._stream = name
         self._outputs = outputs
         self._begun: dict[int, str] = {}
+        os.register_at_fork(after_in_child=self._begun.clear)
 
     def write(self, text: Any, /) -> int:
         if not isinstance(text, str):

@@ -2,8 +2,8 @@
 
 A carriage return goes back to where the line begins, a backspace takes away what stands before it, and what comes next
 is written over what stands there, all as JupyterLab does it. JupyterLab takes the other marks of a terminal for
-characters that can be written over; here colors belong to what they color, and going up or down a line and erasing one
-do what they do on a terminal, as bars of several lines need it.
+characters that can be written over; here colors belong to what they color, going up or down a line and erasing one do
+what they do on a terminal, as bars of several lines need it, and of the other marks nothing is seen.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ _MARK = r"\x1b\[[\d;:?]*[@-~]"
 _MOVES = re.compile(r"[\r\b]|\x1b\[[\d;:?]*[@-ln-~]")
 _CHANGES_LINE = re.compile(r"\x1b\[\d*[AB]")
 _PARTS = re.compile(rf"([\r\b\n]|{_MARK})")
+#: What a terminal obeys and does not show: titles, links, sets of characters.
+_UNSEEN = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|[()*+]\w|[=>78cDEM])")
 #: A color that takes back those before it, and one that does nothing else.
 _RESETS, _NO_COLOR = re.compile(r"\x1b\[0*[;m]"), re.compile(r"\x1b\[0*m")
 
@@ -24,6 +26,8 @@ _Place = tuple[str, tuple[str, ...]]
 
 def settled(text: str) -> str:
     """The text as it stands when the last of it was written."""
+    if "\x1b" in text:
+        text = _UNSEEN.sub("", text)
     if not _MOVES.search(text):
         return text
     if _CHANGES_LINE.search(text):
