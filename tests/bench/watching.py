@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from report import Rows
 
 #: Errors of a cell, runs of each cell on each side, and the most that the issue asks for.
-ERRORS, PAIRS, ASKED = 20_000, 15, 1.2
+ERRORS, PAIRS, ASKED = 20_000, 30, 1.2
 
 #: What is caught, and the code that is run once before, and that which is measured.
 CELLS = {

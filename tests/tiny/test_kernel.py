@@ -221,6 +221,8 @@ PAGES = {
         ),
         cell("print('other')"),
         cell("await task\nprint('last')"),
+        cell("task = asyncio.create_task(late())\n1 / 0", fails("ZeroDivisionError", "division")),
+        cell("await task"),
     ),
     "no_stream": (cell("import sys\nsys.stdout = None"), cell("print('after')")),
     "long_message": (cell("raise ValueError('\\x00' + 'long ' * 1_000_000)"),),
@@ -442,7 +444,9 @@ def test_a_widget_is_shown_by_its_text(ran: Ran) -> None:
 
 
 def test_a_task_gives_to_its_own_cell(ran: Ran) -> None:
-    assert ran.told("late") == [["late\n", "'shown'"], ["other\n"], ["last\n"]]
+    first = ["late\n", "'shown'"]
+    assert ran.told("late") == [first, ["other\n"], ["last\n"], ["ZeroDivisionError", *first], []]
+    assert ran.outputs("late")[3][0]["traceback"] == ["ZeroDivisionError: division by zero"]
 
 
 def test_a_failure_is_one_line(ran: Ran) -> None:

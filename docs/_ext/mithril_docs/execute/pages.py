@@ -177,6 +177,7 @@ class _Execution:
         self.result = result
         self._kernel = running
         self._folder = folder
+        self._met: dict[int, str] = {}
 
     def run(self) -> None:
         """Execute the page's cells in order, to the end or to the first that the page cannot go on from."""
@@ -193,7 +194,10 @@ class _Execution:
                 for place, outputs in answer["outputs"].items():
                     self.result.outputs[ran[int(place)].number] = outputs
                 self._note(cell, answer["raised"])
-                if not self._judge(cell, answer["error"]):
+                well = self._judge(cell, answer["error"])
+                for place in answer["outputs"]:
+                    self._shorten_tracebacks(ran[int(place)].number)
+                if not well:
                     return
                 self._read_parity(cell)
             except PageTimeoutError:
@@ -221,12 +225,8 @@ class _Execution:
         met = error is not None and any(
             error["kind"] == name and words in error["message"] for name, words in declared.items()
         )
-        for output in self.result.outputs[cell.number]:
-            if output["output_type"] == "error":
-                # What a reader needs is the last line; the frames name folders of this machine.
-                output["traceback"] = (
-                    [line] if met else [without_places(row, self._folder) for row in output["traceback"]]
-                )
+        if met:
+            self._met[cell.number] = line
         if error and not declared:
             self._fail(cell, line)
             return False
@@ -236,6 +236,13 @@ class _Execution:
             self._fail(cell, f"declares '{wanted}' and {came}")
             return not error
         return True
+
+    def _shorten_tracebacks(self, number: int) -> None:
+        """What a reader needs is the last line; the frames name folders of this machine."""
+        for output in self.result.outputs[number]:
+            if output["output_type"] == "error":
+                rows = [without_places(row, self._folder) for row in output["traceback"]]
+                output["traceback"] = [self._met[number]] if number in self._met else rows
 
     def _read_parity(self, cell: Cell) -> None:
         """Ask for the values that a cell records."""
