@@ -225,6 +225,7 @@ PAGES = {
         cell("await task"),
     ),
     "no_stream": (cell("import sys\nsys.stdout = None"), cell("print('after')")),
+    "says_too_much": (cell("print('x' * 10_000_001)"), cell("print('after')")),
     "long_message": (cell("raise ValueError('\\x00' + 'long ' * 1_000_000)"),),
     "figures": (
         cell("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('behind')"),
@@ -302,7 +303,8 @@ def test_two_runs_are_equal(ran: Ran) -> None:
 
 
 def test_a_page_is_well_unless_it_says_otherwise(ran: Ran) -> None:
-    failing = {"exits", "unreadable", "undeclared_group", "signal", "quits", "no_stream", "long_message", *LEAVING}
+    failing = {"exits", "unreadable", "undeclared_group", "signal", "quits", "no_stream", "long_message"}
+    failing |= {"says_too_much", *LEAVING}
     assert {name: ran.failures(name) for name in PAGES if name not in failing and ran.failures(name)} == {}
 
 
@@ -451,6 +453,10 @@ def test_a_task_gives_to_its_own_cell(ran: Ran) -> None:
 
 def test_a_failure_is_one_line(ran: Ran) -> None:
     assert ran.failures("no_stream") == ["cell 4: AttributeError: 'NoneType' object has no attribute 'write'"]
+    assert ran.failures("says_too_much") == [
+        "cell 3: wrote over 10 MB to a stream, of which the rest is cut: print less"
+    ]
+    assert ran.told("says_too_much")[1] == ["after\n"]
     (told,) = ran.failures("long_message")
     assert told.startswith(r"cell 3: ValueError: \x00long long ") and len(told) < 1100
 

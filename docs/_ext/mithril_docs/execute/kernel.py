@@ -109,7 +109,8 @@ class Kernel:
         -------
         dict
             ``outputs`` by the cell's place among those that ran, with those of earlier cells that changed; ``error``,
-            its ``kind`` and ``message``, or None; ``seconds``; and ``raised``, as :class:`mithril_docs.results.Raised`.
+            its ``kind`` and ``message``, or None; ``seconds``; ``raised``, as :class:`mithril_docs.results.Raised`;
+            and ``cut``, whether it wrote more than is kept.
 
         Raises
         ------

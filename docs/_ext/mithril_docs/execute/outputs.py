@@ -31,6 +31,8 @@ Output = dict[str, Any]
 
 #: The place of the cell that code belongs to: a task keeps that of the cell that made it.
 _CELL: ContextVar[int] = ContextVar("cell")
+#: Bytes that a cell may write to a stream. A page can show no more, and a program may write without end.
+LARGEST = 10_000_000
 #: The type of what a widget's model, which is in the kernel, shows. Nobody has that model when a page is read.
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -53,6 +55,8 @@ class Outputs:
         with self._lock:
             self.drain()  # of what came since the last one, that one has it
             self.cells.append([])
+            for stream in self._streams:
+                stream.left = LARGEST
             _CELL.set(len(self.cells) - 1)
 
     def add(self, output: Output) -> None:
@@ -96,6 +100,10 @@ class Outputs:
             changed = sorted({*self._changed, len(self.cells) - 1})
             self._changed.clear()
             return {place: [_held(output) for output in self.cells[place]] for place in changed}
+
+    def is_cut(self) -> bool:
+        """Whether the cell wrote more than is kept of it."""
+        return any(stream.left < 0 for stream in self._streams)
 
     def errors(self) -> list[Output]:
         """The errors that the cell shows."""
@@ -153,6 +161,7 @@ class _Stream:
 
     def __init__(self, name: str, descriptor: int, outputs: Outputs) -> None:
         self.name = name
+        self.left = LARGEST
         with tempfile.NamedTemporaryFile(prefix="mithril-docs-") as file:
             # Appending, so that no writer writes over another's words.
             os.dup2(os.open(file.name, os.O_WRONLY | os.O_APPEND), descriptor)
@@ -165,7 +174,12 @@ class _Stream:
     def read(self) -> str:
         with contextlib.suppress(ValueError, OSError):  # the page closed it
             self._writer.write_out()
-        return self._decoder.decode(self._file.read())
+        there = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        taken = self._file.read(min(there, max(self.left, 0)))
+        self.left -= there
+        if self.left < 0:
+            self._file.seek(0, os.SEEK_END)
+        return self._decoder.decode(taken)
 
 
 class _Writer(io.TextIOWrapper):

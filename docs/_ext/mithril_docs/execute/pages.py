@@ -197,6 +197,8 @@ class _Execution:
                 well = self._judge(cell, answer["error"])
                 for place in answer["outputs"]:
                     self._shorten_tracebacks(ran[int(place)].number)
+                if answer["cut"]:
+                    self._fail(cell, "wrote over 10 MB to a stream, of which the rest is cut: print less")
                 if not well:
                     return
                 self._read_parity(cell)

@@ -179,7 +179,8 @@ class _Page:
         if not shown and error is not None:  # the page has IPython hand it some errors, or cleared the cell
             shown = [outputs.error(error, words_of(error), [])]
         told = {"kind": shown[0]["ename"], "message": shown[0]["evalue"]} if shown else None
-        return {"outputs": changed, "error": told, "seconds": seconds, "raised": self._recorder.taken()}
+        answer = {"outputs": changed, "error": told, "seconds": seconds, "raised": self._recorder.taken()}
+        return answer | {"cut": given.is_cut()}
 
     def _values(self, names: list[str]) -> dict[str, Any]:
         return {name: self._value(name) for name in names}
