@@ -225,6 +225,20 @@ PAGES = {
         cell("await task"),
     ),
     "no_stream": (cell("import sys\nsys.stdout = None"), cell("print('after')")),
+    "takes_away": (
+        cell(
+            "import json, os, time\njson.dumps = json.loads = time.perf_counter = os.fstat = None\n"
+            "os.getpid = lambda: 5"
+        ),
+        cell("print('here')"),
+        cell(
+            "from IPython.display import display\n"
+            "class Text(str):\n    def encode(self, *_):\n        raise ValueError\n"
+            "    endswith = rpartition = encode\n\n"
+            "class Values(dict):\n    def items(self):\n        raise ValueError\n\n"
+            "print(Text('text'))\ndisplay(Values({'text/plain': Text('shown')}), raw=True)"
+        ),
+    ),
     "says_too_much": (cell("print('x' * 10_000_001)"), cell("print('after')")),
     "long_message": (cell("raise ValueError('\\x00' + 'long ' * 1_000_000)"),),
     "figures": (
@@ -449,6 +463,10 @@ def test_a_task_gives_to_its_own_cell(ran: Ran) -> None:
     first = ["late\n", "'shown'"]
     assert ran.told("late") == [first, ["other\n"], ["last\n"], ["ZeroDivisionError", *first], []]
     assert ran.outputs("late")[3][0]["traceback"] == ["ZeroDivisionError: division by zero"]
+
+
+def test_a_page_may_take_away_what_a_kernel_needs(ran: Ran) -> None:
+    assert ran.told("takes_away") == [[], ["here\n"], ["text\n", "shown"]]
 
 
 def test_a_failure_is_one_line(ran: Ran) -> None:

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 from contextvars import ContextVar
+from os import fstat, getpid  # the page may put others in their place
 from typing import Any
 
 from jupyter_client.jsonutil import json_default
@@ -46,7 +47,7 @@ class Outputs:
         self._changed: set[int] = set()
         self._clear: set[int] = set()
         self._lock = threading.RLock()
-        self._process = os.getpid()
+        self._process = getpid()
         os.register_at_fork(after_in_child=self._be_free)  # of what a thread held that is not there
         self._streams = [_Stream("stdout", 1, self), _Stream("stderr", 2, self)]
 
@@ -111,7 +112,7 @@ class Outputs:
 
     def drain(self) -> None:
         """Take in what was written to the streams, standard output first."""
-        if os.getpid() != self._process:  # of a process that the page forked: it has the file, and no outputs
+        if getpid() != self._process:  # of a process that the page forked: it has the file, and no outputs
             return
         with self._lock:
             for stream in self._streams:
@@ -122,7 +123,7 @@ class Outputs:
     def takes(self, name: str, text: str) -> bool:
         """Take what belongs to an earlier cell than the one that runs; nothing else."""
         place = _CELL.get(None)
-        if place is None or place == len(self.cells) - 1 or os.getpid() != self._process:
+        if place is None or place == len(self.cells) - 1 or getpid() != self._process:
             return False
         with self._lock:
             self._write(place, name, _plain(text))
@@ -174,7 +175,7 @@ class _Stream:
     def read(self) -> str:
         with contextlib.suppress(ValueError, OSError):  # the page closed it
             self._writer.write_out()
-        there = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        there = fstat(self._file.fileno()).st_size - self._file.tell()
         taken = self._file.read(min(there, max(self.left, 0)))
         self.left -= there
         if self.left < 0:
@@ -201,7 +202,7 @@ class _Writer(io.TextIOWrapper):
             return len(text)
         if threading.active_count() <= _OWN_THREADS:
             count = super().write(text)
-            if not text.endswith("\n"):  # what a program writes comes behind half a line, as with a kernel
+            if not str.endswith(text, "\n"):  # what a program writes comes behind half a line, as with a kernel
                 self.write_out()
             return count
         # Threads take turns at whole lines: each keeps what it began.
@@ -253,7 +254,7 @@ def rich(kind: str, data: Any, metadata: Any) -> Output:
 def _plain(value: Any) -> Any:
     """A value as JSON holds it, as a kernel's message does, less halves of surrogate pairs; words for all else."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return str.encode(value, "utf-8", "backslashreplace").decode()  # by no method of the page's own
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, float) and not math.isfinite(value):
@@ -261,7 +262,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
-        return {_plain(str(key)): _plain(inner) for key, inner in value.items()}
+        return {_plain(str(key)): _plain(inner) for key, inner in dict.items(value)}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import builtins
 import getpass
-import json
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-import time
 import traceback
 import warnings
+from json import dumps, loads  # the page may put others in their place
 from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any
 
 from ipykernel import zmqshell
@@ -157,23 +157,23 @@ class _Page:
         while True:
             await asyncio.sleep(0)  # for tasks that a cell left behind
             try:
-                request = json.loads(self._pipe.recv_bytes())
+                request = loads(self._pipe.recv_bytes())
             except EOFError:
                 return
             answer = await self._cell(request["cell"]) if "cell" in request else self._values(request["values"])
-            self._pipe.send_bytes(json.dumps(answer).encode())
+            self._pipe.send_bytes(dumps(answer).encode())
 
     async def _cell(self, source: str) -> dict[str, Any]:
         shell, given = self._shell, self._shell.outputs
         given.begin()
-        start = time.perf_counter()
+        start = perf_counter()
         try:
             with self._recorder:
                 result = await _run(shell, source)
             error = result.error_before_exec or result.error_in_exec
         except Exception as broken:  # of the shell's own: the page took away what it needs, such as sys.stdout
             error = broken
-        seconds = time.perf_counter() - start
+        seconds = perf_counter() - start
         changed = given.end()
         shown = given.errors()
         if not shown and error is not None:  # the page has IPython hand it some errors, or cleared the cell
