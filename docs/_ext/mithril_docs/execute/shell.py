@@ -95,8 +95,18 @@ class ZMQInteractiveShell(zmqshell.ZMQInteractiveShell):
     def enable_gui(self, gui: Any = None) -> None:
         pass
 
+    def _format_exception_for_storage(self, exception: BaseException, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What the history keeps of an error: nobody asks for more, and an error may fail to tell it."""
+        return {"ename": type(exception).__name__, "evalue": words_of(exception), "traceback": []}
+
     def raw_input(self, *_: object) -> str:
-        raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
+        raise StdinNotImplementedError(_NOBODY.format("raw_input"))
+
+    def getpass(self, *_: object, **__: object) -> str:
+        raise StdinNotImplementedError(_NOBODY.format("getpass"))
+
+
+_NOBODY = "{} was called, but this frontend does not support input requests."
 
 
 def make() -> ZMQInteractiveShell:
@@ -132,7 +142,7 @@ def serve(pipe: Connection, folder: str, private: list[str]) -> None:
     threading.Thread(target=_die_with_the_build, daemon=True).start()
     shell = ZMQInteractiveShell.instance()
     shell.take_outputs()
-    builtins.input = getpass.getpass = shell.raw_input  # type: ignore[assignment]
+    builtins.input, getpass.getpass = shell.raw_input, shell.getpass
     # As with a kernel, a loop is running, so a cell may await, and asyncio.run refuses.
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     loop.run_until_complete(_Page(shell, pipe).run())
