@@ -75,7 +75,7 @@ def without_places(row: str, folder: str) -> str:
         row = row.replace(place, "…")
         if place.startswith(_HOME):  # IPython shortens it
             row = row.replace(f"~/{place.removeprefix(_HOME)}", "…")
-    return row
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/tmp\w{{8}}", "…", row)
 
 
 def unstable(outputs: list[dict[str, Any]], around: Surroundings, timing: bool) -> Iterator[str]:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import re
 
 #: The marks of a terminal; those that end in ``m`` are colors.
-_MARK = r"\x1b\[[\d;:?]*[@-~]"
-_MOVES = re.compile(r"[\r\b]|\x1b\[[\d;:?]*[@-ln-~]")
-_CHANGES_LINE = re.compile(r"\x1b\[\d*[AB]")
+_MARK = r"\x1b\[[0-9;:?]{0,40}[@-~]"
+_MOVES = re.compile(r"[\r\b]|\x1b\[[0-9;:?]{0,40}[@-ln-~]")
+_CHANGES_LINE = re.compile(r"\x1b\[[0-9]{0,40}[AB]")
 _PARTS = re.compile(rf"([\r\b\n]|{_MARK})")
 #: What a terminal obeys and does not show: titles, links, sets of characters.
 _UNSEEN = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|[()*+]\w|[=>78cDEM])")
 #: A color that takes back those before it, and one that does nothing else.
 _RESETS, _NO_COLOR = re.compile(r"\x1b\[0*[;m]"), re.compile(r"\x1b\[0*m")
 
+#: Marks of color that are in force at once: those before them are as good as taken back.
+COLORS = 16
 #: A character and the marks of its color.
 _Place = tuple[str, tuple[str, ...]]
 
@@ -45,9 +47,9 @@ class _Screen:
 
     def written(self, text: str) -> str:
         """What a text comes to."""
-        for part in _PARTS.split(text):
-            if part[:1] == "\x1b" and part[-1] != "\x1b":
-                self._mark(part[-1], part)
+        for place, part in enumerate(_PARTS.split(text)):
+            if place % 2 == 0:
+                self._write(part)
             elif part == "\n":
                 self._row += 1
                 self._column = 0
@@ -56,11 +58,13 @@ class _Screen:
                 self._column = 0
             elif part == "\b":
                 self._take_back()
-            elif part:
-                self._write(part)
+            else:
+                self._mark(part[-1], part)
         return self._text()
 
     def _write(self, words: str) -> None:
+        if not words:
+            return
         line = self._lines[self._row]
         line += [(" ", ())] * (self._column - len(line))
         line[self._column : self._column + len(words)] = [(character, self._color) for character in words]
@@ -75,7 +79,7 @@ class _Screen:
         number = int(mark[2:-1]) if mark[2:-1].isdigit() else None
         if kind == "m":
             before = () if _RESETS.match(mark) else tuple(other for other in self._color if other != mark)
-            self._color = () if _NO_COLOR.match(mark) else (*before, mark)
+            self._color = () if _NO_COLOR.match(mark) else (*before[1 - COLORS :], mark)
         elif kind == "A":
             self._row = max(self._row - (number or 1), 0)
         elif kind == "B":  # no further than there are lines
