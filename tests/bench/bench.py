@@ -33,6 +33,7 @@ import keystrokes  # noqa: E402
 import preview  # noqa: E402
 import report  # noqa: E402
 import stock  # noqa: E402
+import watching  # noqa: E402
 from ours import Run, Site, isolated  # noqa: E402
 from report import Rows, compare, ratio  # noqa: E402
 
@@ -55,6 +56,7 @@ PARTS = {
     "growth": f"{growth.TIMES} times as many pages, on NumPy",
     "hello": "Hello World from an empty environment, download included, in seconds",
     "preview": "Live preview, from an edit to the browser (stock: sphinx-autobuild, jupyter-cache)",
+    "watching": "What the recorder adds to cells that catch many errors, in seconds",
     "search": "The search, from a keystroke to its answers",
     "lighthouse": "Lighthouse",
 }
@@ -182,6 +184,9 @@ class Bench:
         self.stock_cold("numpy")
         return preview.measure(self.run, self.site, self.stock, self.stock_folder("numpy"))
 
+    def watching(self) -> tuple[Rows, str]:
+        return watching.measure(self.run)
+
     def search(self) -> tuple[Rows, str]:
         self.our_html()
         return keystrokes.measure(self.site.out)
@@ -256,7 +261,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="Lighthouse runs of a page; the tables show medians")
     options = parser.parse_args()
     parts = [part for part in PARTS if part in options.parts]
-    numpy = {"gallery", "growth", "preview", "hello"}.intersection(parts)
+    numpy = {"gallery", "growth", "preview", "hello", "watching"}.intersection(parts)
     if words := missing([*options.backends, *(["numpy"] if numpy else [])], parts):
         print(f"FAILED {words}", file=sys.stderr)
         return 1

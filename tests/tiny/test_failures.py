@@ -98,8 +98,8 @@ FAILING = {
         "",
         "cell 3: declares 'ValueError: words' and raised 'TypeError: other'",
     ),
-    "address": (cell("object()"), "", "cell 3: its output holds a memory address"),
-    "path": (cell("import os; print(os.getcwd())"), "", "cell 3: its output holds a temporary path"),
+    "address": (cell("object()"), "", "cell 3: its output holds '0x"),
+    "path": (cell("import os; print(os.getcwd())"), "", "cell 3: its output holds '…/mithril-docs-"),
     "parity_death": (
         cell(
             "import os\nclass Dies:\n    def __array__(self, *_):\n        os._exit(0)\nx = Dies()", ":parity: {x: 0.1}"

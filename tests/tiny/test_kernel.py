@@ -90,6 +90,12 @@ PAGES = {
         ),
         cell("ready.set()\nlate.join()\nprint('joined')"),
         cell("print(multiprocessing.get_start_method())"),
+        cell(
+            "sys.setswitchinterval(1e-6)\n"
+            "def count():\n    for _ in range(500):\n        print('a', 'line')\n\n"
+            "threads = [threading.Thread(target=count) for _ in range(4)]\n"
+            "for thread in threads:\n    thread.start()\nfor thread in threads:\n    thread.join()"
+        ),
     ),
     "says_much": (
         cell(
@@ -191,6 +197,50 @@ PAGES = {
         cell("import os\nos.write(1, b'\\xff\\n');"),
         cell("os.write(1, 'é→'.encode()[:3])\nos.write(1, 'é→'.encode()[3:]);"),
     ),
+    "terminal": (
+        cell("for n in range(4):\n    print(f'\\r{n}/3 {\"#\" * n}', end='')"),
+        cell("print('\\x1b[?25lup\\ndown\\x1b[A\\rUP\\n\\rlong line\\rnew\\x1b[K\\x1b[?25h')"),
+        cell("print('\\x1b[31mred\\x1b[0m\\rb\\n\\x1b]8;;https://example.org\\x1b\\\\link\\x1b]8;;\\x1b\\\\')"),
+        cell("print('\\x1b[99999999B\\x1b[99999999A\\x1b[1mtop\\x1b[0m\\x1b[2Kx')"),
+        cell("print('wait|\\b/\\b-\\bdone')"),
+    ),
+    "widgets": (
+        cell(
+            "class Widget:\n    def _repr_mimebundle_(self, include=None, exclude=None):\n"
+            "        view = {'model_id': str(id(self)), 'version_major': 2, 'version_minor': 0}\n"
+            "        return {'text/plain': 'IntSlider(value=3)', 'application/vnd.jupyter.widget-view+json': view}\n\n"
+            "Widget()"
+        ),
+        cell("from IPython.display import display\ndisplay(Widget())"),
+    ),
+    "late": (
+        cell(
+            "import asyncio\nfrom IPython.display import display\n"
+            "async def late():\n    await asyncio.sleep(0.01)\n    print('late')\n    display('shown')\n\n"
+            "task = asyncio.create_task(late())"
+        ),
+        cell("print('other')"),
+        cell("await task\nprint('last')"),
+        cell("task = asyncio.create_task(late())\n1 / 0", fails("ZeroDivisionError", "division")),
+        cell("await task"),
+    ),
+    "no_stream": (cell("import sys\nsys.stdout = None"), cell("print('after')")),
+    "takes_away": (
+        cell(
+            "import json, os, time\njson.dumps = json.loads = time.perf_counter = os.fstat = None\n"
+            "os.getpid = lambda: 5"
+        ),
+        cell("print('here')"),
+        cell(
+            "from IPython.display import display\n"
+            "class Text(str):\n    def encode(self, *_):\n        raise ValueError\n"
+            "    endswith = rpartition = encode\n\n"
+            "class Values(dict):\n    def items(self):\n        raise ValueError\n\n"
+            "print(Text('text'))\ndisplay(Values({'text/plain': Text('shown')}), raw=True)"
+        ),
+    ),
+    "says_too_much": (cell("print('x' * 10_000_001)"), cell("print('after')")),
+    "long_message": (cell("raise ValueError('\\x00' + 'long ' * 1_000_000)"),),
     "figures": (
         cell("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('behind')"),
         cell("figure, axes = plt.subplots()\nprint('before')"),
@@ -267,7 +317,8 @@ def test_two_runs_are_equal(ran: Ran) -> None:
 
 
 def test_a_page_is_well_unless_it_says_otherwise(ran: Ran) -> None:
-    failing = {"exits", "unreadable", "undeclared_group", "signal", "quits", *LEAVING}
+    failing = {"exits", "unreadable", "undeclared_group", "signal", "quits", "no_stream", "long_message"}
+    failing |= {"says_too_much", *LEAVING}
     assert {name: ran.failures(name) for name in PAGES if name not in failing and ran.failures(name)} == {}
 
 
@@ -296,7 +347,7 @@ def test_displays_stand_in_order_and_may_change(ran: Ran) -> None:
 
 
 def test_everything_that_writes_is_heard(ran: Ran) -> None:
-    ordered, both, waiting, late, method = ran.outputs("streams")
+    ordered, both, waiting, late, method, lines = ran.outputs("streams")
     assert [output["text"].split() for output in ordered] == [
         ["first", "program", "written", "thread", "child", "last"]
     ]
@@ -305,6 +356,7 @@ def test_everything_that_writes_is_heard(ran: Ran) -> None:
         ("stderr", "err\nwritten\n"),
     ]
     assert waiting == [] and late[0]["text"] == "late\njoined\n"
+    assert set(lines[0]["text"].splitlines()) == {"a line"} and lines[0]["text"].count("\n") == 2000
     # Processes of the page's own start as a reader's do; the first that is listed is the platform's own.
     assert method[0]["text"].strip() == multiprocessing.get_all_start_methods()[0]
 
@@ -393,6 +445,38 @@ def test_errors_without_end_are_noted_up_to_a_number(ran: Ran) -> None:
 def test_what_is_no_text_is_shown_in_words(ran: Ran) -> None:
     assert ran.told("surrogates") == [["\\ud800\n"], ["a\\ud83d"], ["ValueError"]]
     assert ran.told("bytes") == [["\N{REPLACEMENT CHARACTER}\n"], ["é→"]]
+
+
+def test_a_bar_is_its_last_state(ran: Ran) -> None:
+    assert ran.told("terminal") == [
+        ["3/3 ###"], ["UP\nnew\n"], ["b\x1b[31med\x1b[0m\nlink\n"], [" " * 3 + "x\n"], ["waitdone\n"],
+    ]  # fmt: skip
+
+
+def test_a_widget_is_shown_by_its_text(ran: Ran) -> None:
+    assert [output["data"] for outputs in ran.outputs("widgets") for output in outputs] == [
+        {"text/plain": "IntSlider(value=3)"}
+    ] * 2
+
+
+def test_a_task_gives_to_its_own_cell(ran: Ran) -> None:
+    first = ["late\n", "'shown'"]
+    assert ran.told("late") == [first, ["other\n"], ["last\n"], ["ZeroDivisionError", *first], []]
+    assert ran.outputs("late")[3][0]["traceback"] == ["ZeroDivisionError: division by zero"]
+
+
+def test_a_page_may_take_away_what_a_kernel_needs(ran: Ran) -> None:
+    assert ran.told("takes_away") == [[], ["here\n"], ["text\n", "shown"]]
+
+
+def test_a_failure_is_one_line(ran: Ran) -> None:
+    assert ran.failures("no_stream") == ["cell 4: AttributeError: 'NoneType' object has no attribute 'write'"]
+    assert ran.failures("says_too_much") == [
+        "cell 3: wrote over 10 MB to a stream, of which the rest is cut: print less"
+    ]
+    assert ran.told("says_too_much")[1] == ["after\n"]
+    (told,) = ran.failures("long_message")
+    assert told.startswith(r"cell 3: ValueError: \x00long long ") and len(told) < 1100
 
 
 def test_figures_are_pictures(ran: Ran) -> None:

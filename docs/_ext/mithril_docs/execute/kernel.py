@@ -97,6 +97,11 @@ class Kernel:
                 return
         raise PageDiedError("it did not start")
 
+    @property
+    def number(self) -> int:
+        """The number of the process."""
+        return self._process.pid or 0
+
     def run(self, source: str, timeout: float) -> dict[str, Any]:
         """Run a cell.
 
@@ -104,7 +109,8 @@ class Kernel:
         -------
         dict
             ``outputs`` by the cell's place among those that ran, with those of earlier cells that changed; ``error``,
-            its ``kind`` and ``message``, or None; ``seconds``; and ``raised``, as :class:`mithril_docs.results.Raised`.
+            its ``kind`` and ``message``, or None; ``seconds``; ``raised``, as :class:`mithril_docs.results.Raised`;
+            and ``cut``, whether it wrote more than is kept.
 
         Raises
         ------
@@ -122,7 +128,7 @@ class Kernel:
     def stop(self) -> None:
         """End the process and all that it started, whatever state they are in."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid or 0, signal.SIGKILL)
+            os.killpg(self.number, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self._pipe.close()

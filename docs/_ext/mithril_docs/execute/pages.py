@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import functools
-import json
 import os
-import re
 import shutil
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -22,15 +20,15 @@ from typing import Any
 from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment, kernel
 from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
+from mithril_docs.execute.stable import Surroundings, unstable, without_places
 from mithril_docs.page import Cell, NoPageError, Page, choose, find_pages, find_strays
 from mithril_docs.results import Environment, Failure, Raised, Result
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
 
 #: A parity value may hold this many numbers; record a summary of a larger one.
 PARITY_NUMBERS = 1000
-
-#: Words that differ from run to run or from machine to machine.
-_UNSTABLE = ((re.compile(r"\b0x[0-9a-f]{6,}\b"), "a memory address"),)
+#: Characters of a failure that are told: an error may quote all that a page has.
+LONGEST = 1000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -183,10 +181,12 @@ class _Execution:
         self.result = result
         self._kernel = running
         self._folder = folder
+        self._met: dict[int, str] = {}
 
     def run(self) -> None:
         """Execute the page's cells in order, to the end or to the first that the page cannot go on from."""
         ran: list[Cell] = []
+        began = time.time()
         for cell in self.page.view(self.result.backend):
             if not cell.source.strip():
                 self.result.outputs[cell.number] = []
@@ -198,7 +198,12 @@ class _Execution:
                 for place, outputs in answer["outputs"].items():
                     self.result.outputs[ran[int(place)].number] = outputs
                 self._note(cell, answer["raised"])
-                if not self._judge(cell, answer["error"]):
+                well = self._judge(cell, answer["error"])
+                for place in answer["outputs"]:
+                    self._shorten_tracebacks(ran[int(place)].number)
+                if answer["cut"]:
+                    self._fail(cell, "wrote over 10 MB to a stream, of which the rest is cut: print less")
+                if not well:
                     return
                 self._read_parity(cell)
             except PageTimeoutError:
@@ -207,13 +212,17 @@ class _Execution:
             except PageDiedError as error:
                 self._fail(cell, f"the page's process died ({error})")
                 return
+        code = "\n".join(cell.source for cell in ran)
+        around = Surroundings(self._folder, self._kernel.number, began, time.time(), code)
         for cell in ran:
-            self._check_stable(cell)
+            looked = dataclasses.replace(around, cell=cell.source)
+            for words in unstable(self.result.outputs[cell.number], looked, timing="timing" in cell.tags):
+                self._fail(cell, f"its output holds {words}")
         if not self.result.failures:
             self.result.distributions = _imported(ran)
 
     def _fail(self, cell: Cell, cause: str) -> None:
-        self.result.failures.append(Failure(cell.number, cause))
+        self.result.failures.append(Failure(cell.number, _line(cause)))
 
     def _judge(self, cell: Cell, error: dict[str, str] | None) -> bool:
         """Hold what a cell raised against what it declares. False where the page cannot go on."""
@@ -222,28 +231,24 @@ class _Execution:
         met = error is not None and any(
             error["kind"] == name and words in error["message"] for name, words in declared.items()
         )
-        for output in self.result.outputs[cell.number]:
-            if output["output_type"] == "error":
-                # What a reader needs is the last line; the frames name folders of this machine.
-                output["traceback"] = [line] if met else [self._without_paths(row) for row in output["traceback"]]
+        if met:
+            self._met[cell.number] = line
         if error and not declared:
-            self._fail(cell, " ".join(line.split()))
+            self._fail(cell, line)
             return False
         if declared and not met:
             wanted = " or ".join(f"{name}: {words}" for name, words in declared.items())
-            came = f"raised '{' '.join(line.split())}'" if error else "passed"
+            came = f"raised '{line}'" if error else "passed"
             self._fail(cell, f"declares '{wanted}' and {came}")
             return not error
         return True
 
-    def _check_stable(self, cell: Cell) -> None:
-        """Look for what would differ in another run or place, once nothing can change a cell's outputs."""
-        outputs = self.result.outputs[cell.number]
-        text = json.dumps([o.get("text") or o.get("traceback") or _text_data(o) for o in outputs])
-        places = {self._folder: "a temporary path", sysconfig.get_paths()["purelib"]: "a path of this machine"}
-        found = [word for place, word in places.items() if place in text]
-        for word in found + [word for pattern, word in _UNSTABLE if pattern.search(text)]:
-            self._fail(cell, f"its output holds {word}, which differs in every run")
+    def _shorten_tracebacks(self, number: int) -> None:
+        """What a reader needs is the last line; the frames name folders of this machine."""
+        for output in self.result.outputs[number]:
+            if output["output_type"] == "error":
+                rows = [without_places(row, self._folder) for row in output["traceback"]]
+                output["traceback"] = [self._met[number]] if number in self._met else rows
 
     def _read_parity(self, cell: Cell) -> None:
         """Ask for the values that a cell records."""
@@ -261,13 +266,15 @@ class _Execution:
     def _note(self, cell: Cell, raised: list[dict[str, Any]]) -> None:
         for noted in raised:
             rows = noted.pop("traceback").splitlines(keepends=True)
-            told = "".join(self._without_paths(row) for row in rows)
+            told = "".join(without_places(row, self._folder) for row in rows)
             self.result.raised.append(Raised(cell=cell.number, traceback=told, **noted))
 
-    def _without_paths(self, row: str) -> str:
-        for place in (sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"], self._folder):
-            row = row.replace(place, "…")
-        return row
+
+def _line(words: str) -> str:
+    """Words as one line of a report, however many a page has put into them."""
+    shown = " ".join(words[: 2 * LONGEST].split())
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
 def _count(value: Any) -> int:
@@ -295,10 +302,6 @@ def _distributions() -> Mapping[str, list[str]]:
     from importlib.metadata import packages_distributions
 
     return packages_distributions()
-
-
-def _text_data(output: dict[str, Any]) -> dict[str, Any]:
-    return {kind: data for kind, data in output.get("data", {}).items() if kind.startswith("text/")}
 
 
 def _die_with_the_parent() -> None:

@@ -8,6 +8,7 @@ or a traceback, and an error that cannot be noted without that is noted with les
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 import traceback
@@ -23,6 +24,8 @@ TOOL, NAME = 4, "mithril_docs"
 LONGEST = 20_000
 #: Errors that are noted of a page, and of those from one place that come to another one: in a loop they are many.
 MOST, ALIKE = 1_000, 8
+#: Errors of those that are looked at for whether they say something new.
+LOOKS = 40
 #: How often the functions of one cell pass an error. The cell goes on at full speed after that.
 HEARD = 400
 #: Functions of the page that an error's traceback grows by; one that recursed without end passes thousands.
@@ -48,13 +51,22 @@ _module_of = _slot(type, "__module__")
 _bases_of = _slot(type, "__mro__")
 
 
+@dataclasses.dataclass
+class _Seen:
+    """What came from one place to another one: where that is, how often it was looked at, and what was noted of it."""
+
+    code: tuple[CodeType, CodeType]
+    looks: int = 0
+    told: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+
+
 class Recorder:
     """Notes errors while it is entered."""
 
     def __init__(self) -> None:
         self._package = f"{mithril_folder()}{os.sep}"
         self._found: list[dict[str, Any]] = []
-        self._seen: dict[tuple[Any, ...], set[tuple[str, str]]] = {}
+        self._seen: dict[tuple[int, int, int, int], _Seen] = {}
         self._last: tuple[int, dict[str, Any] | None, int] = (0, None, 0)
         self._left = MOST
         self._heard = 0
@@ -111,14 +123,19 @@ class Recorder:
                 self._last = name, noted, passed + 1
             return
         self._last = (0, None, 0)
-        alike = self._seen.setdefault((code, offset, last.tb_frame.f_code, last.tb_lasti), set())
-        if len(alike) == ALIKE:
+        origin = last.tb_frame.f_code
+        key = id(code), offset, id(origin), last.tb_lasti
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = _Seen((code, origin))
+        if seen.looks == LOOKS or len(seen.told) == ALIKE:
             return
+        seen.looks += 1
         told = _name_of(type(error)), _message(error)
-        if told in alike:
+        if told in seen.told:
             return
-        alike.add(told)
-        file = last.tb_frame.f_code.co_filename
+        seen.told.add(told)
+        file = origin.co_filename
         noted = {
             "kind": told[0],
             "message": told[1],

@@ -1,28 +1,20 @@
-"""A page's process: IPython's shell as a kernel has it, asked over a pipe to run cells, answering with their outputs.
-
-What the page writes to its standard streams, and what its threads and the programs that it starts write there, goes
-into two files. They are read whenever something is displayed and when a cell ends, so outputs come in their order and
-a program that writes more than a pipe holds stops nobody.
-"""
+"""A page's process: IPython's shell as a kernel has it, asked over a pipe to run cells and to tell their outputs."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import builtins
-import codecs
 import getpass
-import io
-import json
 import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
-import time
 import traceback
+import warnings
+from json import dumps, loads  # the page may put others in their place
 from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any
 
 from ipykernel import zmqshell
@@ -33,104 +25,9 @@ from IPython.core.error import StdinNotImplementedError
 from traitlets import Type
 from traitlets.config import Config
 
+from mithril_docs.execute import outputs
+from mithril_docs.execute.outputs import Outputs
 from mithril_docs.execute.raised import Recorder
-
-Output = dict[str, Any]
-
-
-class Outputs:
-    """What the cells of a page gave so far, as a notebook holds it."""
-
-    def __init__(self) -> None:
-        self.cells: list[list[Output]] = []
-        self._displays: dict[str, list[tuple[int, int]]] = {}
-        self._changed: set[int] = set()
-        self._clear = False
-        self._streams = [_Stream("stdout", 1), _Stream("stderr", 2)]
-
-    def begin(self) -> None:
-        """Begin a cell."""
-        self.drain()  # of what came since the last one, the new cell has it, as with a kernel
-        self.cells.append([])
-        self._changed.clear()
-        self._clear = False
-
-    def add(self, output: Output) -> None:
-        """Add what a cell displays, behind what was written before."""
-        self.drain()
-        self._append(output)
-
-    def display(self, output: Output, name: str | None) -> None:
-        """Add a display, under a name by which it may be updated; those that bear the name show it too."""
-        self.update(name, {key: output[key] for key in ("data", "metadata")})
-        self.add(output)
-        if name:
-            place = len(self.cells) - 1, len(self.cells[-1]) - 1
-            self._displays.setdefault(name, []).append(place)
-
-    def update(self, name: str | None, content: Output) -> None:
-        """Put other content in the place of every display of a name."""
-        for cell, place in self._displays.get(name or "", ()):
-            self.cells[cell][place].update(content)
-            self._changed.add(cell)
-
-    def clear(self, wait: bool) -> None:
-        """Take back what the cell gave, at once or when it next gives something."""
-        self.drain()
-        self._clear = wait
-        if not wait:
-            self._forget()
-
-    def end(self) -> dict[int, list[Output]]:
-        """End the cell: its outputs by its place, and those of earlier cells that it updated."""
-        self.drain()
-        return {place: self.cells[place] for place in sorted({*self._changed, len(self.cells) - 1})}
-
-    def drain(self) -> None:
-        """Take in what was written to the streams, standard output first."""
-        for stream in self._streams:
-            text = stream.read()
-            if not text or not self.cells:
-                continue
-            last = self.cells[-1][-1] if self.cells[-1] and not self._clear else {}
-            if last.get("name") == stream.name:
-                last["text"] += text
-            else:
-                self._append({"output_type": "stream", "name": stream.name, "text": text})
-
-    def _append(self, output: Output) -> None:
-        if self._clear:
-            self._clear = False
-            self._forget()
-        self.cells[-1].append(output)
-
-    def _forget(self) -> None:
-        here = len(self.cells) - 1
-        self.cells[-1].clear()
-        for name, places in self._displays.items():
-            self._displays[name] = [place for place in places if place[0] != here]
-
-
-class _Stream:
-    """A standard stream of this process and of all that it starts, as a file that is read as it grows."""
-
-    def __init__(self, name: str, descriptor: int) -> None:
-        self.name = name
-        with tempfile.NamedTemporaryFile(prefix="mithril-docs-") as file:
-            # Appending, so that no writer writes over another's words.
-            os.dup2(os.open(file.name, os.O_WRONLY | os.O_APPEND), descriptor)
-            self._file = open(file.name, "rb")  # noqa: SIM115, PTH123 - as long as the process lives
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
-        # A half of a surrogate pair is no text that a page can hold.
-        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
-        setattr(sys, name, stream)
-        self._stream = stream
-
-    def read(self) -> str:
-        if not self._stream.closed:
-            self._stream.flush()
-        return self._decoder.decode(self._file.read())
 
 
 class _Publisher(DisplayPublisher):
@@ -141,12 +38,12 @@ class _Publisher(DisplayPublisher):
     def publish(self, data: Any, metadata: Any = None, *_: Any, transient: Any = None, update: bool = False,
                 **kwargs: Any) -> None:  # fmt: skip
         self._validate_data(data, metadata)
-        content = {"data": data, "metadata": metadata or {}}
+        output = outputs.rich("display_data", data, metadata)
         name = (transient or {}).get("display_id")
         if update:
-            self.outputs.update(name, _plain(content))
+            self.outputs.update(name, output)
         else:
-            self.outputs.display({"output_type": "display_data", **_plain(content)}, name)
+            self.outputs.display(output, name)
 
     def clear_output(self, wait: bool = False) -> None:
         self.outputs.clear(wait)
@@ -161,8 +58,8 @@ class _Hook(DisplayHook):
         pass
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        content = _plain({"data": format_dict, "metadata": md_dict or {}})
-        self.outputs.add({"output_type": "execute_result", "execution_count": None, **content})
+        output = outputs.rich("execute_result", format_dict, md_dict)
+        self.outputs.add(output | {"execution_count": None})
 
     def finish_displayhook(self) -> None:
         self._is_active = False
@@ -190,7 +87,7 @@ class ZMQInteractiveShell(zmqshell.ZMQInteractiveShell):
             super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
-        self.outputs.add(_error(evalue, stb))
+        self.outputs.add(outputs.error(evalue, words_of(evalue), stb))
 
     def ask_exit(self) -> None:
         raise SystemExit
@@ -198,8 +95,18 @@ class ZMQInteractiveShell(zmqshell.ZMQInteractiveShell):
     def enable_gui(self, gui: Any = None) -> None:
         pass
 
+    def _format_exception_for_storage(self, exception: BaseException, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What the history keeps of an error: nobody asks for more, and an error may fail to tell it."""
+        return {"ename": type(exception).__name__, "evalue": words_of(exception), "traceback": []}
+
     def raw_input(self, *_: object) -> str:
-        raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
+        raise StdinNotImplementedError(_NOBODY.format("raw_input"))
+
+    def getpass(self, *_: object, **__: object) -> str:
+        raise StdinNotImplementedError(_NOBODY.format("getpass"))
+
+
+_NOBODY = "{} was called, but this frontend does not support input requests."
 
 
 def make() -> ZMQInteractiveShell:
@@ -209,6 +116,8 @@ def make() -> ZMQInteractiveShell:
     # Plain tracebacks: IPython's take seconds for a long one of JAX's, and readers see the last line alone.
     config.ZMQInteractiveShell.xmode = "Plain"
     config.ZMQInteractiveShell.colors = "nocolor"
+    # It follows an error that says all, and names a folder of this machine.
+    warnings.filterwarnings("ignore", "To exit: use", module=r"IPython\.core\.interactiveshell")
     config.InlineBackend.figure_formats = {"retina"}  # pictures sharp on a phone
     return ZMQInteractiveShell.instance(config=config)
 
@@ -233,7 +142,7 @@ def serve(pipe: Connection, folder: str, private: list[str]) -> None:
     threading.Thread(target=_die_with_the_build, daemon=True).start()
     shell = ZMQInteractiveShell.instance()
     shell.take_outputs()
-    builtins.input = getpass.getpass = shell.raw_input  # type: ignore[assignment]
+    builtins.input, getpass.getpass = shell.raw_input, shell.getpass
     # As with a kernel, a loop is running, so a cell may await, and asyncio.run refuses.
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     loop.run_until_complete(_Page(shell, pipe).run())
@@ -258,27 +167,30 @@ class _Page:
         while True:
             await asyncio.sleep(0)  # for tasks that a cell left behind
             try:
-                request = json.loads(self._pipe.recv_bytes())
+                request = loads(self._pipe.recv_bytes())
             except EOFError:
                 return
             answer = await self._cell(request["cell"]) if "cell" in request else self._values(request["values"])
-            self._pipe.send_bytes(json.dumps(answer).encode())
+            self._pipe.send_bytes(dumps(answer).encode())
 
     async def _cell(self, source: str) -> dict[str, Any]:
-        shell, outputs = self._shell, self._shell.outputs
-        outputs.begin()
-        start = time.perf_counter()
-        with self._recorder:
-            result = await _run(shell, source)
-        error = result.error_before_exec or result.error_in_exec
-        seconds = time.perf_counter() - start
-        changed = outputs.end()
-        own = next((output for output in outputs.cells[-1] if output["output_type"] == "error"), None)
-        if error is not None and own is None:  # IPython prints some errors, such as groups of them
-            own = _error(error, [])
-            outputs.add(own)
-        told = None if own is None else {"kind": own["ename"], "message": own["evalue"]}
-        return {"outputs": changed, "error": told, "seconds": seconds, "raised": self._recorder.taken()}
+        shell, given = self._shell, self._shell.outputs
+        given.begin()
+        start = perf_counter()
+        try:
+            with self._recorder:
+                result = await _run(shell, source)
+            error = result.error_before_exec or result.error_in_exec
+        except Exception as broken:  # of the shell's own: the page took away what it needs, such as sys.stdout
+            error = broken
+        seconds = perf_counter() - start
+        changed = given.end()
+        shown = given.errors()
+        if not shown and error is not None:  # the page has IPython hand it some errors, or cleared the cell
+            shown = [outputs.error(error, words_of(error), [])]
+        told = {"kind": shown[0]["ename"], "message": shown[0]["evalue"]} if shown else None
+        answer = {"outputs": changed, "error": told, "seconds": seconds, "raised": self._recorder.taken()}
+        return answer | {"cut": given.is_cut()}
 
     def _values(self, names: list[str]) -> dict[str, Any]:
         return {name: self._value(name) for name in names}
@@ -320,24 +232,3 @@ def words_of(error: BaseException) -> str:
         return str(error)
     except Exception as other:
         return f"<its message cannot be read: {type(other).__name__}>"
-
-
-def _error(error: BaseException, rows: list[str]) -> Output:
-    return _plain({
-        "output_type": "error", "ename": type(error).__name__, "evalue": words_of(error), "traceback": rows,
-    })  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON holds it: bytes in base 64, no half of a surrogate pair, and words for all else."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return str(value)
