@@ -124,9 +124,12 @@ def test_it_is_used_with_the_keyboard_alone(browser: Browser, address: str) -> N
 @pytest.mark.parametrize(
     ("typed", "heading"),
     [
-        ("ValueError: Inputs shape mismatch at dimension 1. Shapes are inconsistent.", "two-shapes-that-do-not-fit"),
-        ("Submodel of a model could not be extended!", "adding-to-a-model-that-is-inside-another"),
-        ("shapes (3,4) and (5,6) not aligned: 4 (dim 1) != 5 (dim 0)", "the-inner-sizes-of-a-layer-do-not-fit"),
+        (
+            "ValueError: Inputs shape mismatch at dimension 1. Shapes are inconsistent.",
+            "operands-that-do-not-broadcast",
+        ),
+        ("Submodel of a model could not be extended!", "a-part-that-is-in-a-model-already"),
+        ("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)", "the-inner-sizes-of-a-layer-do-not-fit"),
     ],
 )
 def test_a_message_leads_to_its_entry(browser: Browser, address: str, typed: str, heading: str) -> None:
@@ -135,7 +138,9 @@ def test_a_message_leads_to_its_entry(browser: Browser, address: str, typed: str
         page.goto(f"{address}/concepts/shapes.html")
         page.keyboard.press("Control+k")
         page.keyboard.insert_text(typed)
-        expect(page.get_by_role("option").first).to_have_attribute("href", re.compile(f"reference/errors/.*#{heading}$"))
+        expect(page.get_by_role("option").first).to_have_attribute(
+            "href", re.compile(f"reference/errors/.*#{heading}$")
+        )
 
 
 def test_enter_before_the_answers_leads_to_the_first(browser: Browser, address: str) -> None:

@@ -165,7 +165,12 @@ class OptionsDirective(SphinxDirective):
             if row[0] == TITLES[C]:
                 row[0] = self._linked(nodes.inline("", row[0]), LACKING)
         run = nodes.container("", table(rows), classes=["mb-capabilities"])
-        return [*parts, _caption("On each backend, with these options: ", card.build), run, *_words(capability, offered)]
+        return [
+            *parts,
+            _caption("On each backend, with these options: ", card.build),
+            run,
+            *_words(capability, offered),
+        ]
 
     def _behind(self, card: Card) -> list[nodes.Node]:
         """What stands above the cells behind the options."""
