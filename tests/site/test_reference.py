@@ -143,6 +143,18 @@ def test_a_changed_package_fails_the_build(changed: Path, tmp_path: Path) -> Non
     assert "'KeyError: A model cannot extend itself!' (framework/logical/model.py, line" in done.stderr
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_page_of_a_backend_has_its_limits(site: Path, matrix: Tag, backend: str) -> None:
+    """Each model that does not do everything there stands in it once, with words of the matrix's own."""
+    shown = BeautifulSoup((site / "backends" / f"{backend}.html").read_text(), "lxml").select_one(".mb-limits")
+    assert shown is not None
+    named = [link.text for link in shown.select("tbody td:first-child a")]
+    fine = (": works", ": not run")
+    wanted = {name for name, cells in signs(matrix).items() if not cells[backend].endswith(fine)}
+    assert set(named) == wanted and len(named) == len(wanted)
+    assert all(row.select("p") for row in shown.select("tbody tr"))
+
+
 def test_the_c_backend_ran_what_it_can(matrix: Tag) -> None:
     """Its library was built from the wheel's sources. What it computes is compared with NumPy, and may be wrong."""
     if shutil.which("cc") is None:

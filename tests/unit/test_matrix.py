@@ -8,7 +8,7 @@ import pytest
 
 from mithril_docs.models.cards import Card
 from mithril_docs.reference.capabilities import Capability, Level, Reason
-from mithril_docs.reference.matrix import table_of
+from mithril_docs.reference.matrix import limits_of, table_of
 from mithril_docs.results import ModelResult
 
 ALL_BITS = {"16": "", "32": "", "64": ""}
@@ -117,6 +117,22 @@ def test_reasons_that_repeat_are_stored_once() -> None:
         {"numpy": ["Relu"], "jax": ["Relu", "sine"]},
     ]
     assert made.counts["jax"] == {Level.NOTHING: 1, Level.FAILS: 2}
+
+
+def test_the_limits_of_a_backend() -> None:
+    """Other numbers first, then errors, then what fails in part; models that fail in one way stand together."""
+    broken = result(forward="E: f", **FAILED)
+    on_jax = {
+        "Add": result(jit="E: j", jit_values={}),
+        "Relu": broken,
+        "Sine": broken,
+        "Sqrt": result(values={"output": [3.0]}, jit_values={"output": [3.0]}),
+        "Tanh": result(),
+    }
+    made = table_of(model(name, numpy=result(), jax=found) for name, found in on_jax.items())
+    limits = [(limit.level, [row.card.name for row in limit.rows]) for limit in limits_of(made, "jax")]
+    assert limits == [(Level.DIFFERS, ["Sqrt"]), (Level.FAILS, ["Relu", "Sine"]), (Level.PARTLY, ["Add"])]
+    assert limits_of(made, "numpy") == []
 
 
 def test_what_was_not_run_is_no_failure() -> None:

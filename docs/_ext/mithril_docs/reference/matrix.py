@@ -1,6 +1,7 @@
 """The matrix: one table of every model on every backend, the counts above it and the reasons below it.
 
 What stands in it is computed here, how it looks is the template ``matrix.html``; ``reference.js`` filters and sorts it.
+The page of a backend shows what of it fails there: the template ``limits.html``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -125,6 +126,29 @@ def table_of(models: Iterable[Capability]) -> Table:
     )
 
 
+#: The levels that are a limit of a backend, worst first.
+LIMITS = (Level.DIFFERS, Level.FAILS, Level.PARTLY)
+
+
+class Limit(NamedTuple):
+    """Models that a backend fails in one way: the level, the reasons, and the models by name."""
+
+    level: Level
+    reasons: tuple[Reason, ...]
+    rows: list[Row]
+
+
+def limits_of(table: Table, backend: str) -> list[Limit]:
+    """What a backend cannot do or does otherwise than NumPy, worst first."""
+    found: dict[int, Limit] = {}
+    for row in table.rows:
+        cell = row.cells[backend]
+        if cell.level in LIMITS:
+            reasons = table.entries[cell.entry - 1].reasons
+            found.setdefault(cell.entry, Limit(cell.level, reasons, [])).rows.append(row)
+    return sorted(found.values(), key=lambda limit: LIMITS.index(limit.level))
+
+
 def _missing(models: list[Capability], backend: str, offered: frozenset[str]) -> dict[str, str]:
     """Bits that no model runs in on a backend to the first error."""
     failed: dict[str, str] = {}
@@ -145,11 +169,16 @@ class Matrix(nodes.General, nodes.Element):
 
 
 class MatrixDirective(SphinxDirective):
-    """``:::{matrix}``: every model on every backend."""
+    """``:::{matrix}``: every model on every backend; ``:::{matrix} jax``: what of it fails on that one."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         tells_of(self.env, MODELS)
-        return [Matrix(docname=self.env.docname)]
+        backend = self.arguments[0] if self.arguments else ""
+        if backend not in ("", *TITLES):
+            raise self.error(f"no backend '{backend}': name {', '.join(TITLES)} or none")
+        return [Matrix(docname=self.env.docname, backend=backend)]
 
 
 #: Where a long name may break.
@@ -166,6 +195,7 @@ def _checks(reason: Reason) -> str:
 def _visit_matrix(self: SphinxTranslator, node: Matrix) -> None:
     app = self.builder.app
     made = table_of(state_of(app).models.values())
+    backend = node["backend"]
     pages = {row.card.page for row in made.rows}
 
     def address(card: Card) -> str:
@@ -182,6 +212,9 @@ def _visit_matrix(self: SphinxTranslator, node: Matrix) -> None:
         "family": lambda card: app.env.titles[card.page].astext(),
         "slug": lambda card: card.page.rpartition("/")[2],
         "address": address,
+        "backend": backend,
+        "limits": limits_of(made, backend) if backend in made.counts else [],
     }
-    self.body.append(app.builder.templates.render("matrix.html", context))  # type: ignore[attr-defined]
+    template = "limits.html" if backend else "matrix.html"
+    self.body.append(app.builder.templates.render(template, context))  # type: ignore[attr-defined]
     raise nodes.SkipNode
