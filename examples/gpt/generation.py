@@ -50,18 +50,19 @@ def read(program, params, tokens, start, cache, backend):
     }
 
 
-def generate(programs, params, tokens, length, backend, rng, **how):
-    """Continue a list of tokens up to this length."""
+def generate(programs, params, tokens, count, backend, rng, **how):
+    """The tokens and `count` new ones. `how` goes to `sample`."""
     prompt, step = programs
     tokens, context = list(tokens), params["wpe_weight"].shape[0]
-    if not 0 < len(tokens) < length <= context:
-        raise ValueError(
-            f"{len(tokens)} tokens to {length}, with a context of {context}"
-        )
-    logits, cache = read(prompt, params, tokens, 0, {}, backend)
-    while True:
+    filled = context  # Positions in use. If all are, begin a new cache.
+    for _ in range(count):
+        if filled == context:
+            kept = tokens[-(context // 2) :]
+            logits, cache = read(prompt, params, kept, 0, {}, backend)
+            filled = len(kept)
+        else:
+            new = tokens[-1:]
+            logits, cache = read(step, params, new, filled, cache, backend)
+            filled += 1
         tokens.append(sample(logits, rng, **how))
-        if len(tokens) >= length:
-            return tokens
-        last = len(tokens) - 1
-        logits, cache = read(step, params, tokens[-1:], last, cache, backend)
+    return tokens

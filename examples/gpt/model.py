@@ -6,16 +6,20 @@ from mithril.models import (
     Add,
     Buffer,
     Concat,
-    CrossEntropy,
     Embedding,
+    Exponential,
     LayerNorm,
     Linear,
+    Log,
     MatrixMultiply,
+    Max,
     Mean,
     Model,
     Multiply,
     Reshape,
     ScaledDotProduct,
+    Subtract,
+    Sum,
     Tanh,
     TrainModel,
     Transpose,
@@ -135,18 +139,21 @@ def gpt(vocabulary, context, width, layers, heads, cached=False):
     return model
 
 
-def with_loss(model, vocabulary):
+def with_loss(model):
     """The model with the mean cross-entropy of the next token as its loss."""
-    model += Reshape(shape=(-1, vocabulary))(
-        input="logits", output=ml.IOKey("rows")
+    model += Max(axis=-1, keepdim=True)(input="logits", output="largest")
+    model += Subtract()(left="logits", right="largest", output="shifted")
+    model += Exponential()(input="shifted", output="exponential")
+    model += Sum(axis=-1)(input="exponential", output="total")
+    model += Log()(input="total", output="log_total")
+    model += Multiply()(left="shifted", right="next", output="chosen")
+    model += Sum(axis=-1)(input="chosen", output="score")
+    model += Subtract()(
+        left="log_total", right="score", output=ml.IOKey("surprise")
     )
     train_model = TrainModel(model)
     train_model.add_loss(
-        CrossEntropy(),
-        input="rows",
-        target="next",
-        reduce_steps=[Mean()],
-        key_name="loss",
+        Buffer(), input="surprise", reduce_steps=[Mean()], key_name="loss"
     )
     return train_model
 

@@ -15,7 +15,8 @@ def reference_paragraphs(length):
     """Distinct paragraphs of Python's reference, with this length in total."""
     kept = {}
     for name in sorted(topics):
-        for paragraph in re.split(r"\n\s*\n", topics[name].translate(PLAIN)):
+        text = re.sub(r"([*=~^-])\1{3,}", "", topics[name].translate(PLAIN))
+        for paragraph in re.split(r"\n\s*\n", text):
             kept[" ".join(paragraph.split())] = None
     return "\n".join(filter(None, kept))[:length].split("\n")
 
@@ -86,25 +87,33 @@ def adamw_step(params, grads, state, rate, beta1=0.9, beta2=0.99, decay=0.1):
     return new, {"step": step, "mean": mean, "square": square}
 
 
-def windows(tokens, starts, context, backend):
-    """Data for the model: windows of tokens, and the token after each one."""
+def windows(tokens, starts, config, backend):
+    """Data for the model: windows of tokens, and what comes after each one."""
+    context, one_hot = config["context"], np.eye(config["vocabulary"])
     rows = np.asarray(tokens)[np.asarray(starts)[:, None] + range(context + 1)]
     return {
         "token": backend.array(rows[:, :-1]),
         "position": backend.array(np.arange(context)),
-        "next": backend.array(rows[:, 1:].reshape(-1)),
+        "next": backend.array(one_hot[rows[:, 1:]]),
     }
 
 
 def train(
-    compiled, params, tokens, config, steps, rng, backend, rate=0.01, samples=8
+    compiled,
+    params,
+    tokens,
+    config,
+    steps,
+    rng,
+    backend,
+    rate=0.01,
+    samples=12,
 ):
     """The trained parameters, and the loss of each step."""
-    context, losses = config["context"], []
-    state = adamw_start(params, backend)
+    state, losses = adamw_start(params, backend), []
     for step in range(steps):
-        starts = rng.integers(len(tokens) - context, size=samples)
-        data = windows(tokens, starts, context, backend)
+        starts = rng.integers(len(tokens) - config["context"], size=samples)
+        data = windows(tokens, starts, config, backend)
         outputs, grads = compiled.evaluate_all(params, data)
         now = rate * min((step + 1) / 20, 1 - step / steps)
         params, state = adamw_step(params, grads, state, now)
@@ -116,5 +125,5 @@ def perplexity(compiled, params, tokens, config, backend):
     """The perplexity on windows which follow one another."""
     context = config["context"]
     starts = range(0, len(tokens) - context, context)
-    data = windows(tokens, starts, context, backend)
+    data = windows(tokens, starts, config, backend)
     return math.exp(float(compiled.evaluate(params, data)["loss"]))
