@@ -214,9 +214,9 @@ def test_going_back_shows_the_latest_choice(visit: Open) -> None:
 
 def test_a_line_leads_to_the_code_that_a_view_hides(visit: Open) -> None:
     page = visit(f"{HIDING}.html")
-    line = page.locator(".mb-elsewhere:visible", has_text="PyTorch and JAX only").nth(2)
+    line = page.locator(".mb-elsewhere", has_text="PyTorch and JAX only").nth(2)
     before = line.locator("xpath=preceding-sibling::*[1]")
-    before.scroll_into_view_if_needed()
+    line.scroll_into_view_if_needed()
     place = before.bounding_box()["y"]
     line.get_by_role("button", name="Show JAX").press("Enter")
     assert_shows(page, "jax")

@@ -119,19 +119,21 @@ def _tell_of_hidden_cells(cells: dict[nodes.Element, set[str]], shown: list[str]
             on |= cells[behind]
             behind = _neighbor(behind, 1)
         # A passage of the view's own goes on from the text, unless the text announces the code.
-        passage = isinstance(behind, Pane) and not before.astext().endswith(":")
-        hidden = [name for name in shown if name not in on and not (passage and name in behind["backends"])]
-        if hidden:
+        announced = before.astext().endswith(":")
+        passage = set(behind["backends"]) if isinstance(behind, Pane) and not announced else set()
+        hidden = [name for name in shown if name not in on | passage]
+        if hidden and first.parent:
             line = Elsewhere(backends=hidden, on=[name for name in shown if name in on])
             first.parent.insert(first.parent.index(first), line)
 
 
 def _neighbor(node: nodes.Element, step: int) -> nodes.Node | None:
     """The next node beside one that a reader sees, in front of it or behind it."""
-    index = node.parent.index(node) + step
-    while 0 <= index < len(node.parent) and isinstance(node.parent[index], nodes.Invisible | nodes.target | index_node):
+    beside = node.parent.children if node.parent else [node]
+    index = beside.index(node) + step
+    while 0 <= index < len(beside) and isinstance(beside[index], nodes.Invisible | nodes.target | index_node):
         index += step
-    return node.parent[index] if 0 <= index < len(node.parent) else None
+    return beside[index] if 0 <= index < len(beside) else None
 
 
 def _visit_pane(self: SphinxTranslator, node: Pane) -> None:
