@@ -318,14 +318,14 @@ def test_the_search_finds_errors(browser: Browser, address: str) -> None:
 def test_box_and_search_lead_to_a_view_that_shows_the_program(
     found: catalogue.Catalogue, browser: Browser, address: str
 ) -> None:
-    """The program of the entry runs on PyTorch alone. A view that shows it is not left, and Compare shows all."""
+    """The program of the entry runs on PyTorch and JAX. A view that shows it is not left, and Compare shows all."""
     entry = next(
         entry
         for entry in found.errors
-        if entry.on == ["torch"] and "{" not in entry.messages[0].words and len(entry.messages[0].words) > 40
+        if entry.on == ["torch", "jax"] and "{" not in entry.messages[0].words and len(entry.messages[0].words) > 30
     )
     anchor, words = f"#{entry.anchor}", entry.messages[0].words
-    for kept, asked in ((None, "torch"), ("mlx", "torch"), ("torch", None), ("all", None)):
+    for kept, asked in ((None, "torch"), ("mlx", "torch"), ("jax", None), ("all", None)):
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(f"{address}/search.html")
