@@ -135,7 +135,7 @@
 
   const link = (entry, root) => {
     const a = document.createElement("a");
-    a.href = root + entry.url;
+    a.href = root + window.mithrilAddress(entry.url, entry.on);
     a.textContent = entry.title;
     return a;
   };

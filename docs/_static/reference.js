@@ -80,6 +80,9 @@
       if (value) url.searchParams.set(name, value);
       else url.searchParams.delete(name);
     }
+    // Who opens the address sees the table, which stands far down the page.
+    if (Object.values(now).some(Boolean)) url.hash = form.id;
+    else if (url.hash === `#${form.id}`) url.hash = "";
     history.replaceState(null, "", url);
   };
 
@@ -170,4 +173,7 @@
   });
 
   read(location.search);
+  const [opened] = performance.getEntriesByType("navigation"); // who comes back is put where they were
+  const chosen = fields.concat("sort").some((name) => new URLSearchParams(location.search).get(name));
+  if (chosen && !location.hash && (opened?.type ?? "navigate") === "navigate") form.scrollIntoView({ behavior: "instant" });
 })();

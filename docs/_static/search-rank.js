@@ -15,9 +15,9 @@
 
   const slug = (title) => title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[-\d]+|-+$/g, "");
   const terms = words.split(" ");
-  const entries = rows.map(([page, anchor, kind, titles], id) => {
+  const entries = rows.map(([page, anchor, kind, titles, on], id) => {
     const title = titles.at(-1) ?? pages[page][1];
-    return { id, page, anchor: anchor === 0 ? slug(title) : anchor, kind: KIND[kind], titles, title, name: squash(title) };
+    return { id, page, anchor: anchor === 0 ? slug(title) : anchor, kind: KIND[kind], titles, title, on, name: squash(title) };
   });
 
   // The words of a section's field, from the list that `search-index.cjs` made.

@@ -108,7 +108,7 @@
         for (const { entry, terms } of hits) {
           const head = make("span", { class: "mb-hit-title" }, entry.titles.join(" › ") || title);
           const body = make("span", { class: "mb-hit-text" });
-          const href = `${root}${address}${entry.anchor ? `#${entry.anchor}` : ""}`;
+          const href = root + window.mithrilAddress(`${address}${entry.anchor ? `#${entry.anchor}` : ""}`, entry.on);
           const option = make("a", { role: "option", href, tabindex: "-1", id: `${id}-${(number += 1)}`, "aria-selected": "false" }, head, body);
           option.addEventListener("click", () => leave());
           option.tell = async () => {

@@ -22,6 +22,8 @@ TITLES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mlx": "MLX", "all
 CLASSES = {"numpy": "NumpyBackend", "torch": "TorchBackend", "jax": "JaxBackend", "mlx": "MlxBackend"}
 #: A page with a single backend cell, that gives another output on each backend and shows one of them at a time.
 PLAIN = "concepts/logical_and_physical_models"
+#: A page with code for PyTorch and JAX only.
+HIDING = "reference/errors/parallelism"
 Open = Callable[..., Page]
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -179,6 +181,61 @@ def test_what_is_read_stays_in_place(visit: Open) -> None:
         assert heading.bounding_box()["y"] == pytest.approx(before, abs=2), backend
 
 
+@pytest.mark.parametrize(("name", "backend"), [("JAX", "jax"), ("pytorch", "torch"), ("Compare", "all")])
+def test_a_link_names_the_backend_as_the_switcher_does(name: str, backend: str, visit: Open) -> None:
+    page = visit(f"{PLAIN}.html?backend={name}")
+    assert page.locator(f".mb-switch input[value={backend}]").is_checked()
+    assert page.evaluate("document.documentElement.dataset.backend") == backend
+    expect(page.locator(".mb-missing")).to_have_count(0)
+
+
+def test_a_backend_that_does_not_exist_is_told(visit: Open) -> None:
+    page = visit(f"{PLAIN}.html?backend=constructor")
+    expect(page.locator(".mb-missing")).to_have_text("This page has no view named “constructor”. It shows NumPy.")
+    switch(page, "jax")
+    expect(page.locator(".mb-missing")).to_be_hidden()
+
+
+def test_going_back_shows_the_latest_choice(visit: Open) -> None:
+    """Switcher and code agree, though the browser remembers how the switcher was left."""
+    page = visit("getting_started/first_steps.html")
+    switch(page, "mlx")
+    page.locator(".mb-turn [rel=next]").click()
+    page.wait_for_url("**/getting_started/**")
+    page.wait_for_load_state()
+    assert "first_steps" not in page.url
+    switch(page, "jax")
+    page.go_back()
+    page.wait_for_url("**/first_steps.html")
+    page.wait_for_function("document.readyState === 'complete'")
+    page.wait_for_timeout(200)
+    assert_shows(page, "jax")
+
+
+def test_a_line_leads_to_the_code_that_a_view_hides(visit: Open) -> None:
+    page = visit(f"{HIDING}.html")
+    line = page.locator(".mb-elsewhere", has_text="PyTorch and JAX only").nth(2)
+    before = line.locator("xpath=preceding-sibling::*[1]")
+    line.scroll_into_view_if_needed()
+    place = before.bounding_box()["y"]
+    line.get_by_role("button", name="Show JAX").press("Enter")
+    assert_shows(page, "jax")
+    assert before.bounding_box()["y"] == pytest.approx(place, abs=2)
+    focus = page.locator(":focus")  # is on the code, so that the keyboard goes on from there
+    assert focus.locator("xpath=preceding-sibling::*[2]").inner_text() == before.inner_text()
+    expect(focus.locator("pre").first).to_be_visible()
+    assert page.evaluate("localStorage.getItem('mithril-backend')") == "jax"
+    switch(page, "all")
+    expect(page.locator(".mb-elsewhere:visible")).to_have_count(0)
+
+
+def test_without_javascript_the_line_is_plain(visit: Open) -> None:
+    page = visit(f"{HIDING}.html", java_script_enabled=False)
+    line = page.locator(".mb-elsewhere:visible").first
+    assert line.inner_text().strip() == "This code runs on PyTorch and JAX only."
+    expect(page.locator(".mb-elsewhere button:visible")).to_have_count(0)
+
+
 def test_a_page_without_the_backend_says_so(visit: Open, tiny_address: str) -> None:
     page = visit("both.html", at=tiny_address)
     switch(page, "jax")
@@ -191,8 +248,10 @@ def test_a_page_without_the_backend_says_so(visit: Open, tiny_address: str) -> N
     assert page.locator(".mb-switch input:checked").input_value() == "jax"
     linked = visit("one.html?backend=jax", at=tiny_address)
     assert linked.locator(".mb-missing").is_visible()
+    assert linked.get_by_text("it cannot be.").filter(visible=True).count() == 1  # once
     plain = visit("one.html", at=tiny_address)
     assert plain.locator(".mb-missing").is_hidden()
+    assert plain.get_by_text("Not on JAX: it cannot be.").is_visible()
 
 
 # Compare.
@@ -276,10 +335,49 @@ def test_blocked_storage_still_switches(browser: Browser, address: str) -> None:
 
 
 def test_print_names_and_shows_the_chosen_backend(visit: Open) -> None:
-    page = visit("index.html?backend=jax")
+    page = visit(f"{PLAIN}.html?backend=jax")
     page.emulate_media(media="print")
     assert page.locator(".mb-switch span:visible").all_inner_texts() == ["JAX"]
+    before, after = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{of}'), '::{which}').content")
+        for of, which in ((".mb-switch", "before"), (".mb-run:not([data-backends=numpy])", "after"))
+    )
+    assert before == '"Shown here: "' and after == "none"  # no dot behind the last link
+    for part in (".mb-bar button", ".navbar-brand", ".bd-sidebar-primary", ".bd-sidebar-secondary", ".mb-home"):
+        expect(page.locator(part).filter(visible=True)).to_have_count(0)
     assert_shows(page, "jax")
+
+
+def test_print_is_light(visit: Open) -> None:
+    """Also from the dark theme, which is there again afterwards."""
+    page = visit(f"{PLAIN}.html", color_scheme="dark")
+    seen = """() => ["body", ".cell_input .mi", ".bd-article h1", ".mb-ran"].map(
+        (selector) => getComputedStyle(document.querySelector(selector)).color)"""
+    page.evaluate(f"addEventListener('beforeprint', () => (window.printed = ({seen})()))")
+    page.pdf()
+    assert luminance(page) < 0.2
+    light = visit(f"{PLAIN}.html", color_scheme="light")
+    assert page.evaluate("window.printed") == light.evaluate(seen)
+
+
+def test_what_has_the_focus_has_the_color_of_the_site(visit: Open) -> None:
+    """Rings, and the link past the bar, whose words can be read on it."""
+    for scheme in ("light", "dark"):
+        page = visit(color_scheme=scheme)
+        page.keyboard.press("Tab")
+        link = page.locator(".skip-link a").first
+        expect(link).to_be_focused()
+        ground, words, accent = page.evaluate("""() => {
+            const probe = document.body.appendChild(document.createElement("i"));
+            const color = (value) => { probe.style.color = value; return getComputedStyle(probe).color; };
+            const bar = document.querySelector(".skip-link");
+            const own = [getComputedStyle(bar).backgroundColor, getComputedStyle(bar.querySelector("a")).color];
+            return [...own, color("var(--pst-color-primary)")];
+        }""")
+        assert ground == accent and words != accent
+        page.locator(".bd-article a[href]").first.focus()
+        page.keyboard.press("Tab")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineColor") == accent
 
 
 # Themes.

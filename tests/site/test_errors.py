@@ -8,10 +8,11 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from mithril_docs.backends import mithril_folder
 from mithril_docs.build.records import collect
@@ -312,6 +313,41 @@ def test_the_search_finds_errors(browser: Browser, address: str) -> None:
     page.goto(f"{address}/search.html?q=Exception%3A+Unsupported+model+type%21")
     page.locator(".mb-paste [role=status] a").click()
     assert "/reference/errors/" in page.url and "#error-" in page.url
+
+
+def test_box_and_search_lead_to_a_view_that_shows_the_program(
+    found: catalogue.Catalogue, browser: Browser, address: str
+) -> None:
+    """The program of the entry runs on PyTorch and JAX. A view that shows it is not left, and Compare shows all."""
+    entry = next(
+        entry
+        for entry in found.errors
+        if entry.on == ["torch", "jax"] and "{" not in entry.messages[0].words and len(entry.messages[0].words) > 30
+    )
+    anchor, words = f"#{entry.anchor}", entry.messages[0].words
+    for kept, asked in ((None, "torch"), ("mlx", "torch"), ("jax", None), ("all", None)):
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(f"{address}/search.html")
+            if kept:
+                page.evaluate("name => localStorage.setItem('mithril-backend', name)", kept)
+            page.goto(f"{address}/search.html?q={quote(words)}")
+            expect(page.get_by_role("option").first).to_be_visible()
+            title = page.get_by_role("option").filter(has_text=entry.title).first
+            for link in (page.locator(f".mb-paste [role=status] a[href$='{anchor}']"), title):
+                query = urlsplit(link.get_attribute("href") or "").query
+                assert query == (f"backend={asked}" if asked else ""), (kept, query)
+            title.click()
+            page.wait_for_url("**/reference/errors/**")
+            program = page.locator(f"section:has(> [id='{entry.anchor}']) .cell_input").first
+            expect(program).to_be_visible()
+
+
+def test_without_a_script_nothing_is_said_of_the_box(browser: Browser, address: str) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{address}/reference/errors/index.html")
+    expect(page.get_by_text("Paste the error")).to_be_hidden()
+    expect(page.get_by_text("Each entry begins with the message")).to_be_visible()
 
 
 def test_the_box_works_from_a_disk(browser: Browser, site: Path) -> None:

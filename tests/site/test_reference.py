@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 import re
 import shutil
@@ -372,6 +373,52 @@ def test_a_link_keeps_filters_and_order(visit: Open) -> None:
     other.wait_for_url("**find=model**")
     wrong = visit("?family=nonsense&on=nonsense&verdict=nonsense&sort=nonsense")
     assert len(names(wrong)) == 153 and wrong.get_by_label("Family").input_value() == ""
+
+
+def test_a_link_leads_to_the_table(visit: Open) -> None:
+    """The address that the filters write does, and one without the place in the page."""
+    page = visit()
+    page.get_by_label("Name or reason").fill("conv")
+    assert urlsplit(page.url).fragment == "filter"
+    for query in ("?find=conv&on=jax", "?sort=jax", f"?{urlsplit(page.url).query}#filter"):
+        expect(visit(query).locator(".mb-filter")).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Show all").click()
+    assert urlsplit(page.url).fragment == ""
+    assert visit("?backend=jax").evaluate("scrollY") == 0
+
+
+def test_the_stripes_of_a_filtered_matrix_alternate(visit: Open) -> None:
+    page = visit("?find=conv")
+    colors = page.locator(".mb-models tbody tr:visible").evaluate_all(
+        "rows => rows.map(row => getComputedStyle(row).backgroundColor)"
+    )
+    assert len(colors) > 3 and len({*colors}) == 2
+    assert all(one != other for one, other in itertools.pairwise(colors))
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_names_at_the_head_stand_apart(width: int, visit: Open) -> None:
+    page = visit(viewport={"width": width, "height": 800})
+    for table in (".mb-signs", ".mb-models"):
+        heads = page.locator(f"{table} thead th:nth-child(n + 3):visible")
+        spans = heads.evaluate_all("""heads => heads.map((head) => {
+            const range = document.createRange();
+            range.selectNodeContents(head);
+            const { left, right } = range.getBoundingClientRect();
+            return [left, right];
+        })""")
+        gaps = [b[0] - a[1] for a, b in itertools.pairwise(spans)]
+        assert len(gaps) == 4 and min(gaps) >= 4, gaps
+
+
+@pytest.mark.parametrize("name", ["reference/api/backends", "index"])
+def test_the_narrowest_phone_shows_all(name: str, browser: Browser, address: str) -> None:
+    """No page is wider than 320 px, and the switcher is whole."""
+    with browser.new_context(viewport={"width": 320, "height": 700}) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        assert page.locator(".mb-switch").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
 
 
 def test_the_matrix_is_sorted(visit: Open) -> None:

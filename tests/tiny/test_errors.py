@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from mithril_docs.site.search import KINDS
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 pytestmark = pytest.mark.xdist_group("errors")
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.xdist_group("errors")
 RAISING = cell("ml.compile(42, backend, jit=False)", ':raises: {all: {Exception: "Unsupported model type!"}}')
 MENDED = cell("print(backend.precision)")
 CAUGHT = cell("try:\n    ml.compile(42, backend, jit=False)\nexcept Exception as error:\n    print(error)")
+DIVIDING = cell("1 / 0", ":backends: [numpy]", ":raises: {numpy: {ZeroDivisionError: division by zero}}")
+THERE = ":::{error} there\nZeroDivisionError: division by zero (from Python)\n:::\n"
 
 
 def entry(name: str, words: str = "Unsupported model type!", directive: str = "error") -> str:
@@ -25,6 +28,7 @@ def entry(name: str, words: str = "Unsupported model type!", directive: str = "e
 SOUND = {
     "errors": (entry("no-model"), RAISING, "Give it a model.\n", MENDED),
     "caught": (entry("caught"), CAUGHT, "Text.\n", MENDED),
+    "somewhere": (THERE, DIVIDING, "Text.\n", MENDED),
 }
 WRONG = {
     "not_mended": ((entry("not-mended"), RAISING), "the error not-mended has no program that mends it"),
@@ -79,7 +83,13 @@ def test_an_entry_is_rendered_with_what_was_seen(built: Built) -> None:
 def test_the_box_is_given_every_entry(built: Built) -> None:
     index = (built.tiny.out / "_static" / "errors-index.js").read_text(encoding="utf-8")
     found = json.loads(index.removeprefix("window.mithrilErrors = ").removesuffix(";\n"))
-    assert [entry["url"] for entry in found["entries"]] == ["caught.html#error-caught", "errors.html#error-no-model"]
+    urls = ["caught.html#error-caught", "errors.html#error-no-model", "somewhere.html#error-there"]
+    assert [entry["url"] for entry in found["entries"]] == urls
+    # Where a program runs on some backends only, the box and the search lead to a view that shows it.
+    assert [entry["on"] for entry in found["entries"]] == [[], [], ["numpy"]]
+    search = (built.tiny.out / "_static" / "search-index.js").read_text(encoding="utf-8")
+    rows = json.loads(search.partition("=")[2].rstrip(";\n"))["entries"]
+    assert [row[4:] for row in rows if row[2] == KINDS.index("error")] == [[], [], [["numpy"]]]
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -41,6 +41,30 @@ FRONT_PAGE = (
     ":::{tab-item} JAX\n```{install} jax\n```\n:::\n::::\n",
     '+++ {"tags": ["site"]}\n\nFor the site alone.\n\n+++\n\nFor all.\n',
 )
+#: Texts with cells behind them that run on JAX alone, most of which NumPy's view answers with a line.
+ELSEWHERE = (
+    IMPORT,
+    BACKEND,
+    "Read this:\n",
+    cell("print('first')", ":backends: [jax]"),
+    cell("print('second')", ":backends: [jax]"),
+    ":::{backends} jax\nOnly there:\n:::\n",
+    cell("print('third')", ":backends: [jax]"),
+    "Words.\n",
+    cell("print('for all')"),
+    cell("print('fourth')", ":backends: [jax]"),
+    "- An item:\n",
+    cell("print('fifth')", ":backends: [jax]"),
+    "Words.\n",
+    cell("print('sixth')", ":backends: [jax]"),
+    ":::{backends} numpy\nOn NumPy otherwise.\n:::\n",
+    "Announced:\n",
+    cell("print('seventh')", ":backends: [jax]"),
+    ":::{backends} numpy\nOn NumPy not.\n:::\n",
+    "Each has one:\n",
+    cell("print('NumPy')", ":backends: [numpy]"),
+    cell("print('JAX')", ":backends: [jax]"),
+)
 MULTILINE = 'text = """one\ntwo"""\nraise ValueError(\'as declared\')'
 ON_JAX = "if type(backend).__name__ == 'JaxBackend': raise ValueError('not on JAX')"
 
@@ -51,6 +75,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinySite, set[str]]
     tiny = TinySite(tmp_path_factory.mktemp("render"))
     tiny.page("page", *PAGE)
     tiny.page("front", *FRONT_PAGE)
+    tiny.page("elsewhere", *ELSEWHERE)
     tiny.page("other", extra="unsupported: {jax: it cannot be.}")
     wrong = cell("ml.compile(42, backend, jit=False)", ":raises: {all: {Exception: Unsupported model type}}")
     tiny.page("declared", IMPORT, BACKEND, wrong)
@@ -91,6 +116,23 @@ def test_variants_stand_in_panes(tiny: TinySite) -> None:
     assert backends_of(next(p for p in html.select("p") if "A passage for" in p.text)) == ["jax"]
     labels = [label.text for label in html.select(".mb-label")]
     assert labels == ["Same on all backends", "NumPy", "JAX", "JAX"]
+
+
+def test_a_view_says_where_the_code_runs_that_it_hides(tiny: TinySite) -> None:
+    lines = tiny.html("elsewhere").select(".mb-elsewhere")
+    before = [line.find_previous_sibling().get_text(strip=True) for line in lines]
+    assert before == ["Read this:", "An item:", "Announced:"]
+    for line in lines:
+        assert line["data-backends"] == "numpy"
+        assert line.get_text() == "This code runs on JAX only. Show JAX"
+        assert [button["data-show"] for button in line.select(".pst-js-only button")] == ["jax"]
+
+
+def test_the_line_is_for_readers_of_the_site_alone(tiny: TinySite) -> None:
+    said = "This code runs on"
+    files = [path for path in tiny.out.rglob("*") if path.suffix in {".md", ".txt", ".js", ".ipynb", ".py"}]
+    assert {".md", ".js", ".ipynb", ".py"} <= {path.suffix for path in files}
+    assert not [path for path in files if said in path.read_text(encoding="utf-8")]
 
 
 def test_where_a_page_ran(tiny: TinySite) -> None:

@@ -126,6 +126,13 @@ class Explained:
         """What a link to it ends in."""
         return f"error-{self.name}"
 
+    @property
+    def on(self) -> list[str]:
+        """The backends whose views show a program that raises it; empty where all do."""
+        raising = [cell for cell in self.cells if any(map(cell.raises, BACKENDS))]
+        found = [name for name in BACKENDS if any(cell.runs_on(name) for cell in raising or self.cells)]
+        return [] if len(found) == len(BACKENDS) else found
+
 
 @dataclasses.dataclass
 class Catalogue:

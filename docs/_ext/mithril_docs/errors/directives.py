@@ -83,6 +83,7 @@ def _write_index(app: Sphinx) -> None:
         {
             "title": error.title,
             "url": f"{app.builder.get_target_uri(error.page)}#{error.anchor}",
+            "on": error.on,
             "messages": [_recognized(found, error, message) for message in error.messages if not message.borrowed],
         }
         for error in found.errors
@@ -135,7 +136,7 @@ class ErrorDirective(SphinxDirective):
             raise self.error("the entry cannot be read: its lines are messages, and nothing else")
         tells_of(self.env, f"{ERRORS}-{entry.anchor}")
         self._lead_to_the_heading(entry)
-        box = nodes.container(classes=["mb-reference", "mb-error"])
+        box = nodes.container(classes=["mb-reference", "mb-error"], on=entry.on)
         for message in entry.messages:
             box += nodes.paragraph("", "", nodes.literal(message.words, message.words))
         box += nodes.paragraph("", "", *_origin(found, entry), classes=["mb-ran"])

@@ -93,6 +93,8 @@ class Entry:
         Its entries in the index: the words of those who do not know the heading's.
     code
         The names in its programs, each once.
+    on
+        The backends of its programs, where they run on some only.
     """
 
     anchor: str
@@ -102,6 +104,7 @@ class Entry:
     extra: list[str] = dataclasses.field(default_factory=list)
     asked: list[str] = dataclasses.field(default_factory=list)
     code: dict[str, None] = dataclasses.field(default_factory=dict)
+    on: list[str] = dataclasses.field(default_factory=list)
 
 
 class SectionsCollector(EnvironmentCollector):
@@ -211,6 +214,7 @@ def _walk(node: nodes.Element, entry: Entry, found: list[Entry], docname: str) -
                 pass
             case nodes.container() if "mb-error" in child["classes"]:
                 entry.kind = "error"
+                entry.on = child.get("on", [])
                 entry.extra += [literal.astext() for literal in child.findall(nodes.literal)]
             case nodes.container() if {"mb-reference", "mb-table"} & {*child["classes"]}:
                 pass  # what the build measured: the same words on every card
@@ -278,8 +282,9 @@ def _put(path: Path, content: str) -> None:
 def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[str]]]:
     """What the index holds.
 
-    Pages: address, title, section of the sidebar. Sections: page, anchor, kind, titles under the page's. The texts of
-    each section: what names it beside its titles, what it says, its index entries, its code.
+    Pages: address, title, section of the sidebar. Sections: page, anchor, kind, titles under the page's, and the
+    backends of programs that run on some only. The texts of each section: what names it beside its titles, what it
+    says, its index entries, its code.
     """
     env = app.env
     captions = {env.config.root_doc: ""} | {
@@ -291,7 +296,7 @@ def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[
         for entry in _kept(env)[name]:
             titles = entry.titles[1:]
             anchor = 0 if titles and entry.anchor == nodes.make_id(titles[-1]) else entry.anchor
-            rows.append([len(pages) - 1, anchor, KINDS.index(entry.kind), titles])
+            rows.append([len(pages) - 1, anchor, KINDS.index(entry.kind), titles, *([entry.on] if entry.on else [])])
             extra, text = " ".join(entry.extra), " ".join(filter(None, entry.text))
             said = {*re.findall(r"\w+", f"{titles} {extra} {text}"), *_COMMON}
             texts.append(
