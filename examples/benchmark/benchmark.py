@@ -89,16 +89,18 @@ def timed(step: Step, calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def interleaved(steps: dict[str, Step], rounds: int = 30, warmup: int = 3) -> dict[str, list[float]]:
+def interleaved(
+    steps: dict[str, Step], rounds: int = 30, warmup: int = 3, shortest: float = SHORTEST_SAMPLE
+) -> dict[str, list[float]]:
     """Seconds of each step in each round, after warm-up calls.
 
     A round runs every step once, in a random order. So what slows the machine down for a while slows all steps down,
-    and two numbers of one round are a pair.
+    and two numbers of one round are a pair. A sample shorter than ``shortest`` seconds is the mean of several calls.
     """
     calls = {}
     for name, step in steps.items():
         fastest = min(timed(step) for _ in range(max(warmup, 1)))
-        calls[name] = max(1, math.ceil(SHORTEST_SAMPLE / fastest))
+        calls[name] = max(1, math.ceil(shortest / fastest))
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     order, shuffle = list(steps), random.Random(0).shuffle
     for _ in range(rounds):
