@@ -41,8 +41,9 @@ BACKENDS = {
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Fewer rounds than this give no interval that holds the median in 95 of 100 cases.
 FEWEST_ROUNDS = 6
-#: A sample shorter than this many seconds is made of several calls: the clock and Python cost too much of it.
-SHORTEST_SAMPLE = 0.002
+#: A sample shorter than this many seconds is made of several calls: the clock and Python cost too much of it. A longer
+#: one is interrupted more often on a machine that has other work.
+SHORTEST_SAMPLE = 0.0002
 
 
 class BadInputError(Exception):
@@ -89,18 +90,16 @@ def timed(step: Step, calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def interleaved(
-    steps: dict[str, Step], rounds: int = 30, warmup: int = 3, shortest: float = SHORTEST_SAMPLE
-) -> dict[str, list[float]]:
+def interleaved(steps: dict[str, Step], rounds: int = 30, warmup: int = 3) -> dict[str, list[float]]:
     """Seconds of each step in each round, after warm-up calls.
 
     A round runs every step once, in a random order. So what slows the machine down for a while slows all steps down,
-    and two numbers of one round are a pair. A sample shorter than ``shortest`` seconds is the mean of several calls.
+    and two numbers of one round are a pair.
     """
     calls = {}
     for name, step in steps.items():
         fastest = min(timed(step) for _ in range(max(warmup, 1)))
-        calls[name] = max(1, math.ceil(shortest / fastest))
+        calls[name] = max(1, math.ceil(SHORTEST_SAMPLE / fastest))
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     order, shuffle = list(steps), random.Random(0).shuffle
     for _ in range(rounds):
@@ -139,6 +138,8 @@ def compare(first: list[float], second: list[float]) -> dict[str, Any]:
         "interval": [low, high],
         "difference_seconds": statistics.median(differences),
         "found": not low <= 1 <= high,
+        "fastest_ratio": min(second) / min(first),
+        "disturbed": not low <= min(second) / min(first) <= high,
     }
 
 
@@ -315,6 +316,9 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         numbers = f"{entry['ratio']:.3g} times as long (95% interval {low:.3g} to {high:.3g})"
         verdict = "" if entry["found"] else "; no difference was found"
         yield f"{name} takes {numbers} as {found['compared_with']}{verdict}"
+        if entry["disturbed"]:
+            fastest = f"the fastest samples say {entry['fastest_ratio']:.3g}"
+            yield f"  but {fastest}: if other programs run, close them or use --threads 1, and measure again"
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
