@@ -41,6 +41,7 @@ def test_a_cost_of_jit_is_quoted(page: Page) -> None:
 #: Cells that time programs with jit for something else than its cost, by page.
 OTHERS = {
     "concepts/compilation_pipeline": "what merging gains, with jit on both sides",
+    "concepts/performance/tuning": "many batch sizes against one, with jit on both sides",
     "getting_started/comparison": "Mithril against JAX alone, with jit on both sides",
     "reference/configuration": "what JAX's cache on disk saves",
     "reference/troubleshooting": "one size against six",
