@@ -41,6 +41,8 @@ BACKENDS = {
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Fewer rounds than this give no interval that holds the median in 95 of 100 cases.
 FEWEST_ROUNDS = 6
+#: If the ratio of the fastest samples differs from the median ratio by more than this part, others used the machine.
+DISTURBED = 0.15
 #: A sample shorter than this many seconds is made of several calls: the clock and Python cost too much of it. A longer
 #: one is interrupted more often on a machine that has other work.
 SHORTEST_SAMPLE = 0.0002
@@ -133,13 +135,14 @@ def compare(first: list[float], second: list[float]) -> dict[str, Any]:
     ratios = [b / a for a, b in zip(first, second, strict=True)]
     differences = [b - a for a, b in zip(first, second, strict=True)]
     low, high = median_interval(ratios)
+    ratio, fastest = statistics.median(ratios), min(second) / min(first)
     return {
-        "ratio": statistics.median(ratios),
+        "ratio": ratio,
         "interval": [low, high],
         "difference_seconds": statistics.median(differences),
         "found": not low <= 1 <= high,
-        "fastest_ratio": min(second) / min(first),
-        "disturbed": not low <= min(second) / min(first) <= high,
+        "fastest_ratio": fastest,
+        "disturbed": abs(fastest / ratio - 1) > DISTURBED,
     }
 
 
