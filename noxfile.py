@@ -137,6 +137,17 @@ def prove(session: nox.Session) -> None:
     prove_site(session)
 
 
+@nox.session
+@nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
+def examples(session: nox.Session, backend: str) -> None:
+    """Run the tests of ``examples/`` on one backend, in its environment; ``tests`` runs them on all."""
+    command = [sys.executable, "-m", "nox", "--install-only", "-s", f"execute({backend})"]
+    session.run(*command, external=True, silent=True)
+    install(session, "tests")
+    others = [name for name in BACKENDS if name != backend]
+    session.run("pytest", "-k", " and ".join(f"not {name}" for name in others), *session.posargs, "tests/examples")
+
+
 def system_package(session: nox.Session, package: str, what: str) -> None:
     """Install what is no Python package, where Debian's installer is at hand."""
     if shutil.which("apt-get"):
@@ -155,11 +166,11 @@ def browser() -> str | None:
 def lint(session: nox.Session) -> None:
     """Ruff, types, spelling, and the contracts of pages."""
     install(session, "lint")
-    code = ["conf.py", "noxfile.py", "docs/_ext", "tests"]
+    code = ["conf.py", "noxfile.py", "docs/_ext", "examples", "tests"]
     session.run("ruff", "check", *code)
     session.run("ruff", "format", "--check", *code)
-    session.run("mypy", "docs/_ext/mithril_docs", "noxfile.py", "conf.py")
-    session.run("codespell", "docs", "tests", "README.md", "noxfile.py", "conf.py")
+    session.run("mypy", "docs/_ext/mithril_docs", "examples", "noxfile.py", "conf.py")
+    session.run("codespell", "docs", "examples", "tests", "README.md", "noxfile.py", "conf.py")
     session.run("pytest", "-q", "tests/unit")
 
 

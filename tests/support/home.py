@@ -25,7 +25,7 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 
 from mithril_docs.backends import Backend
 from mithril_docs.build.compare import apart, other_outputs
-from mithril_docs.build.downloads import NO_FILE, download_path
+from mithril_docs.build.downloads import FILE, NO_FILE, download_path
 from mithril_docs.execute.environment import SET
 from mithril_docs.page import Page
 from support.places import clean
@@ -146,11 +146,9 @@ class Home:
         return clean(self.python.parent) | alike | folders | {"PYTHONHASHSEED": "1"}
 
     def _work_folder(self, page: Page, what: str) -> Path:
-        """An empty folder, but for the files that the page declares."""
+        """An empty folder: what a page reads it brings along."""
         folder = self.folder / what / page.name
         folder.mkdir(parents=True)
-        for path in page.files:
-            shutil.copy(path, folder)
         return folder
 
     def _start(self, page: Page) -> KernelManager:
@@ -179,6 +177,9 @@ class Home:
             channels.allow_stdin = False
             for index, cell in enumerate(came.cells):
                 if cell.cell_type != "code":
+                    continue
+                if cell.id.startswith(FILE):
+                    client.execute_cell(cell, index)
                     continue
                 written = next(own)
                 assert written.source == cell.source, f"the site is older than {page.path}: run nox -s site"

@@ -42,6 +42,7 @@ def test_a_cost_of_jit_is_quoted(page: Page) -> None:
 OTHERS = {
     "backends/jax": "the model under jit against the whole step",
     "concepts/compilation_pipeline": "what merging gains, with jit on both sides",
+    "concepts/performance/tuning": "many batch sizes against one, with jit on both sides",
     "getting_started/comparison": "Mithril against JAX alone, with jit on both sides",
     "reference/configuration": "what JAX's cache on disk saves",
     "reference/troubleshooting": "one size against six",

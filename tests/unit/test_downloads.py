@@ -10,14 +10,15 @@ import jupytext
 import pytest
 
 from mithril_docs.backends import BACKENDS
-from mithril_docs.build.downloads import NO_FILE, notebook, script
+from mithril_docs.build.downloads import FILE, NO_FILE, notebook, script
 from mithril_docs.build.measured import Key
 from mithril_docs.build.notebook import Node
 from mithril_docs.build.prose import Reader
 from mithril_docs.build.records import Build, Record, Run
-from mithril_docs.page import Cell, Page, find_pages
+from mithril_docs.page import Cell, Page, find_pages, read_page
 from mithril_docs.results import Environment, Result
 from support.places import ROOT
+from support.tiny import BACKEND, IMPORT, TinySite
 
 PAGES = [page for page in find_pages(ROOT / "docs") if page.runs]
 
@@ -27,6 +28,11 @@ def take_home(page: Page, backend: str) -> Node:
     result = Result("", page.name, backend, outputs={cell.number: [] for cell in page.view(backend)})
     record = Record(page, {backend: Run("ok", [], result)}, {})
     return notebook(backend, record, Build({backend: Environment()}, {page.name: record}))
+
+
+def own_code(made: Node) -> list[Node]:
+    """The code cells of a notebook that are the page's own, without those that write its files."""
+    return [cell for cell in made["cells"] if cell["cell_type"] == "code" and not cell["id"].startswith(FILE)]
 
 
 def assert_guarded(code: str, cell: Cell) -> None:
@@ -50,7 +56,7 @@ def test_a_script_does_what_its_notebook_does(page: Page) -> None:
     for backend in page.backends:
         made = take_home(page, backend)
         cells = list(page.view(backend))
-        code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
+        code = own_code(made)
         assert [cell["source"] for cell in code] == [cell.source for cell in cells]
         guarded = ["raises-exception" in cell["metadata"]["tags"] for cell in code]
         assert guarded == [bool(cell.raises(backend)) for cell in cells]
@@ -60,7 +66,7 @@ def test_a_script_does_what_its_notebook_does(page: Page) -> None:
         meshes = backend == "torch" and any("device_mesh=" in cell.source for cell in cells)
         if meshes:  # see what it says
             assert read.pop(0).source == NO_FILE
-        for found, cell in zip(read, cells, strict=True):
+        for found, cell in zip(read[len(page.files) :], cells, strict=True):
             if cell.raises(backend):
                 assert_guarded(found.source, cell)
             else:
@@ -74,7 +80,7 @@ def test_a_notebook_is_of_its_backend_alone(page: Page) -> None:
     for backend in page.backends:
         made = take_home(page, backend)
         (own,) = [cell for cell, original in zip(
-            [cell for cell in made["cells"] if cell["cell_type"] == "code"], page.view(backend), strict=True
+            own_code(made), page.view(backend), strict=True
         ) if "backend" in original.tags]  # fmt: skip
         assert f"ml.{BACKENDS[backend].cls}(" in own["source"]
         prose = [cell["source"] for cell in made["cells"] if cell["cell_type"] == "markdown"]
@@ -130,3 +136,37 @@ def test_what_prose_includes(tmp_path: Path) -> None:
     (tmp_path / "sub/_more.md").write_text(":::{backends} jax\nno\n:::\nand more\n")
     reader = Reader("torch", "", {}, tmp_path)
     assert reader.prose("words\n\n```{include} sub/_part.md\n```\n") == "words\n\nA part\n\nand more"
+
+
+CONTENTS = {
+    "a program": b"'''Words.'''\n\nprint('a\\n', \"\"\"b\"\"\")\n",
+    "ends in a quote": b"it's '",
+    "ends in a backslash": b"a\\",
+    "other line ends": b"a\r\nb\rc\n",
+    "nothing": b"",
+    "no text": bytes(range(256)),
+    "a null": b"a\x000b",
+}
+
+
+@pytest.mark.parametrize("what", CONTENTS)
+@pytest.mark.parametrize(("name", "place"), [("../elsewhere/read.me", "read.me"), ("data/read.me", "data/read.me")])
+def test_what_a_page_reads_is_taken_along(
+    what: str, name: str, place: str, tiny: TinySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook and a script write it, the same to the byte."""
+    path = tiny.page("page", IMPORT, BACKEND, extra=f"files: [{name}]")
+    kept = tiny.docs / name
+    kept.parent.mkdir()
+    kept.write_bytes(CONTENTS[what])
+    page = read_page(path, tiny.docs)
+    assert not page.problems
+    made = take_home(page, "numpy")
+    (cell,) = [cell for cell in made["cells"] if cell["id"].startswith(FILE)]
+    home = tiny.folder / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for source in (cell["source"], script(made).partition("# %%\n")[2].partition("\n\n# %%")[0]):
+        (home / place).unlink(missing_ok=True)
+        exec(source, {})
+        assert (home / place).read_bytes() == CONTENTS[what]

@@ -265,8 +265,9 @@ def test_what_a_page_includes(tiny: TinySite, case: str) -> None:
 
 
 FILES = {
-    "../a.csv": "must stand in the page's folder or below it",
-    "/etc/passwd": "must stand in the page's folder or below it",
+    "../../a.csv": "must stand in the page's folder or elsewhere in this project",
+    "/a.csv": "must stand in the page's folder or elsewhere in this project",
+    "../none.csv": "does not exist",
     "data": "does not exist",
     "none.csv": "does not exist",
 }

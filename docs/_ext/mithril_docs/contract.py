@@ -123,7 +123,7 @@ def _unexecuted(block: Block) -> Iterator[str]:
         yield f"'{{{block.name}}}' is not executed; did you mean '{{code-cell}}'?"
     elif block.name.strip(".").casefold() in PYTHON:
         yield _NOT_EXECUTED
-    elif block.name in ("literalinclude", "include") and _is_python(block):
+    elif block.name == "include" and _is_python(block):
         yield f"{{{block.name}}} shows Python that is not executed: make it a code-cell at the top level"
     elif block.name == "eval-rst" and (row := _RST_CODE.search(block.body)):
         yield f"'{row[0].strip()}' in {{eval-rst}} may show Python that is not executed: write it as MyST"
@@ -153,19 +153,36 @@ def _directive_problems(block: Block, before: int) -> Iterator[Problem]:
 
 def file_problems(page: Page) -> Iterator[Problem]:
     """What is wrong with files that a page names."""
-    for name, path in zip(page.front.get("files", ()), page.files, strict=True):
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            yield 1, f"file '{name}', named in 'files', must stand in the page's folder or below it"
+    names = page.front.get("files", ())
+    project = page.path.resolve().parents[len(Path(page.name).parts)]  # the folder that holds that of the pages
+    for name, path in zip(names, page.files, strict=True):
+        if Path(name).is_absolute() or not path.resolve().is_relative_to(project):
+            yield 1, f"file '{name}', named in 'files', must stand in the page's folder or elsewhere in this project"
         elif not path.is_file():
             yield 1, f"file '{name}', named in 'files', does not exist"
+    if len(page.copies) < len(names):
+        yield 1, "two of 'files' would be copied to one place; rename one"
     for cell in page.cells:
         for block in cell.blocks:
-            yield from _included_problems(block, cell.line, page.path, (page.path.resolve(),))
+            yield from _included_problems(page, block, cell.line, page.path, (page.path.resolve(),))
 
 
-def _included_problems(outer: Block, before: int, path: Path, including: tuple[Path, ...]) -> Iterator[Problem]:
+def _shown_problems(page: Page, block: Block, path: Path) -> Iterator[str]:
+    """What is wrong with a file that a block shows: Python is shown where the page has the file and uses it."""
+    if block.kind != "directive" or block.name != "literalinclude" or not _is_python(block):
+        return
+    target = (path.parent / block.argument).resolve()
+    used = any(target.stem in cell.source for cell in page.cells if cell.code)
+    if not used or target not in (file.resolve() for file in page.files):
+        yield "{literalinclude} shows Python that is not executed: name the file in 'files' and use it in a cell"
+
+
+def _included_problems(
+    page: Page, outer: Block, before: int, path: Path, including: tuple[Path, ...]
+) -> Iterator[Problem]:
     """What is wrong with the files that a block includes, and that these include; at the line of the first of them."""
     for block in outer.walk():
+        yield from ((before + block.line, words) for words in _shown_problems(page, block, path))
         if block.kind != "directive" or block.name != "include" or not block.argument:
             continue
         target = (path.parent / block.argument).resolve()
@@ -184,7 +201,7 @@ def _included_problems(outer: Block, before: int, path: Path, including: tuple[P
         for found, words in (problem for part in inner for problem in prose_problems(part, 1)):
             yield line, f"{{include}} of '{name}', its line {found}: {words}"
         for part in inner:
-            for _, words in _included_problems(part, 1, target, (*including, target)):
+            for _, words in _included_problems(page, part, 1, target, (*including, target)):
                 yield line, words
 
 

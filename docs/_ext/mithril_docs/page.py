@@ -131,6 +131,12 @@ class Page:
         return [self.path.parent / name for name in self.front.get("files", ())]
 
     @property
+    def copies(self) -> dict[str, Path]:
+        """Where the page finds its files, in the folder where it runs: one of elsewhere stands at its top."""
+        names = self.front.get("files", ())
+        return {Path(name).name if ".." in Path(name).parts else name: self.path.parent / name for name in names}
+
+    @property
     def timeout(self) -> float:
         return float(self.front.get("timeout", DEFAULT_TIMEOUT))
 

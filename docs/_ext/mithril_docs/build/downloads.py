@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
 import json
 
@@ -11,7 +12,7 @@ from mithril_docs.build.measured import figures
 from mithril_docs.build.notebook import Node, new_cell, new_notebook, view_notebook
 from mithril_docs.build.prose import Reader
 from mithril_docs.build.records import Build, Record
-from mithril_docs.page import Cell
+from mithril_docs.page import Cell, Page
 
 FOLDER = "_downloads/pages"
 #: The tag of prose that a notebook has no use for.
@@ -54,9 +55,37 @@ def notebook(backend: str, record: Record, build: Build) -> Node:
         elif SITE not in cell.tags and (prose := reader.prose(cell.source)):
             cells.append(new_cell("markdown", prose, identifier, {}))
     head = f"The requirements of this notebook, for {BACKENDS[backend].title}:\n\n```shell\n{line} ipykernel\n```"
-    cells.insert(1, new_cell("markdown", head, "install", {}))
+    cells[1:1] = [new_cell("markdown", head, "install", {}), *file_cells(record.page)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells, {"kernelspec": kernel, "language_info": {"name": "python"}})
+
+
+#: How the names of cells begin that write a file.
+FILE = "file-"
+
+
+def file_cells(page: Page) -> list[Node]:
+    """Cells that write the files which the page reads, so that what is taken home needs nothing beside it."""
+    cells = []
+    for number, (place, path) in enumerate(page.copies.items()):
+        content = path.read_bytes()
+        try:
+            imports, written = "", f"'''\\\n{_inside_quotes(content.decode())}'''.encode()"
+        except UnicodeDecodeError:
+            imports, written = "import base64\n", f"base64.b64decode({base64.b64encode(content).decode()!r})"
+        source = f"# A file that this page uses.\n{imports}from pathlib import Path\n\n"
+        if "/" in place:
+            source += f"Path({place!r}).parent.mkdir(parents=True, exist_ok=True)\n"
+        source += f"_ = Path({place!r}).write_bytes({written})"
+        cells.append(new_cell("code", source, f"{FILE}{number}", {"tags": ["hide-input"]}))
+    return cells
+
+
+def _inside_quotes(text: str) -> str:
+    """Text as it stands between three single quotes in Python."""
+    escapes: dict[str, str | int | None] = {"\\": "\\\\", "'": "\\'", "\r": "\\r", "\0": "\\x00"}
+    plain = "'''" not in text and not text.endswith("'")
+    return text.translate(str.maketrans({k: v for k, v in escapes.items() if k != "'" or not plain}))
 
 
 def notebook_text(made: Node) -> str:

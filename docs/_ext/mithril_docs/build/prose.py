@@ -12,6 +12,7 @@ from mithril_docs.text import read_text
 
 #: Directives that a notebook has no use for, with all that is in them.
 LEFT_OUT = {
+    "literalinclude",  # of a file that the notebook writes
     "toctree",
     "verification",
     "index",

@@ -142,8 +142,8 @@ class _Run:
         start = time.perf_counter()
         result = Result(wanted, page.name, self.backend)
         with tempfile.TemporaryDirectory(prefix="mithril-docs-", ignore_cleanup_errors=True) as folder:
-            for path in page.files:
-                place = Path(folder, path.relative_to(page.path.parent))
+            for name, path in page.copies.items():
+                place = Path(folder, name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, place)
             try:
