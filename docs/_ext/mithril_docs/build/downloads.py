@@ -125,7 +125,7 @@ def _guarded(source: str) -> str:
 
 
 #: Directives that a notebook has no use for, with all that is in them.
-LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "measured", "ran", "raw"}
+LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "measured", "gpu", "literalinclude", "ran", "raw"}
 #: Directives of which only the content counts.
 PLAIN = {"backends", "install", "div", "tab-set", "tab-item"}
 
