@@ -125,7 +125,9 @@ def _guarded(source: str) -> str:
 
 
 #: Directives that a notebook has no use for, with all that is in them.
-LEFT_OUT = {"toctree", "verification", "index", "button-ref", "facts", "measured", "gpu", "literalinclude", "ran", "raw"}
+LEFT_OUT = {
+    "toctree", "verification", "index", "button-ref", "facts", "measured", "gpu", "literalinclude", "ran", "raw",
+}  # fmt: skip
 #: Directives of which only the content counts.
 PLAIN = {"backends", "install", "div", "tab-set", "tab-item"}
 
