@@ -156,8 +156,8 @@ def trials(name: str, device: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "LSTMCell", like_numpy(LSTMCell, {key: rng.normal(size=size) for key, size in sizes.items()})
 
 
-def check(name: str, device: str) -> dict[str, Any]:
-    """The record of a backend on a device."""
+def check(name: str, device: str, *, jit: bool = True) -> dict[str, Any]:
+    """The record of a backend on a device. Without ``jit`` nothing is compiled, which takes most of the time."""
     record: dict[str, Any] = {
         "backend": name,
         "device": device,
@@ -171,6 +171,8 @@ def check(name: str, device: str) -> dict[str, Any]:
         "trials": [],
     }
     for title, trial in trials(name, device):
+        if title.endswith("jit on") and not jit:
+            continue
         try:
             works, says = True, trial()
         except Exception as error:
@@ -186,8 +188,9 @@ def main() -> None:
     parser.add_argument("backend", choices=sorted(MODULES))
     parser.add_argument("device", help="such as cuda:0 on PyTorch, gpu on MLX, or a name that JAX lists")
     parser.add_argument("--out", type=Path, help="the file of the record; BACKEND-DEVICE.json if left out")
+    parser.add_argument("--no-jit", action="store_true", help="leave out what compiles, for a quick look")
     words = parser.parse_args()
-    record = check(words.backend, words.device)
+    record = check(words.backend, words.device, jit=not words.no_jit)
     first = record["trials"][0]
     if not first["works"]:
         raise SystemExit(f"no record: {words.backend} has no device '{words.device}' here: {first['says']}")
