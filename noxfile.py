@@ -166,7 +166,7 @@ def browser() -> str | None:
 def lint(session: nox.Session) -> None:
     """Ruff, types, spelling, and the contracts of pages."""
     install(session, "lint")
-    code = ["conf.py", "noxfile.py", "docs/_ext", "examples", "tests"]
+    code = ["conf.py", "noxfile.py", "docs/_ext", "docs/_gpu", "examples", "tests"]
     session.run("ruff", "check", *code)
     session.run("ruff", "format", "--check", *code)
     session.run("mypy", "docs/_ext/mithril_docs", "examples", "noxfile.py", "conf.py")

@@ -19,6 +19,7 @@ LEFT_OUT = {
     "button-ref",
     "facts",
     "measured",
+    "gpu",
     "ran",
     "raw",
     "eval-rst",

@@ -15,6 +15,7 @@ from mithril_docs.site import (
     facts,
     foot,
     glossary,
+    gpu,
     leftovers,
     measured,
     memory,
@@ -40,7 +41,7 @@ _ROOMS = ("models", "build", "site", "reference", "errors")
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register each part with Sphinx."""
     reading = (private, memory, state, pages, panes, passages, pictures, glossary)
-    telling = (coverage, cycles, navigation, verification, facts, measured, takeaways)
+    telling = (coverage, cycles, navigation, verification, facts, measured, gpu, takeaways)
     published = (leftovers, search, assistants, address, social, foot)
     for part in (*reading, *telling, *published, theme):
         part.setup(app)
