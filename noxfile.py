@@ -169,7 +169,7 @@ def lint(session: nox.Session) -> None:
     code = ["conf.py", "noxfile.py", "docs/_ext", "docs/_gpu", "examples", "tests"]
     session.run("ruff", "check", *code)
     session.run("ruff", "format", "--check", *code)
-    session.run("mypy", "docs/_ext/mithril_docs", "examples", "noxfile.py", "conf.py")
+    session.run("mypy", "docs/_ext/mithril_docs", "examples/benchmark", "noxfile.py", "conf.py")
     session.run("codespell", "docs", "examples", "tests", "README.md", "noxfile.py", "conf.py")
     session.run("pytest", "-q", "tests/unit")
 
