@@ -138,14 +138,14 @@ def test_with_jit_it_runs_too(backend: str, tmp_path: Path) -> None:
 
 
 def test_memory_is_of_the_case_alone(backend: str, tmp_path: Path, cases: Path) -> None:
-    """Two arrays of 80 MB are found, and what an earlier case held is not counted again."""
+    """Two arrays of 80 MB are found, one where MLX gives the memory of the first to the second, and none twice."""
     done = bench(tmp_path, backend, "cases.py:large", "cases.py:quick", "--rounds", 6, "--json", "found.json")
     assert done.returncode == 0, done.stderr
     large, small = (
         (entry["memory_bytes"]["peak"] - entry["memory_bytes"]["before"]) / 1e6
         for entry in json.loads((tmp_path / "found.json").read_text())["cases"].values()
     )
-    assert 150 < large < 500 and small < 60
+    assert (70 if backend == "mlx" else 150) < large < 500 and small < 60
 
 
 BAD = {

@@ -221,7 +221,7 @@ def test_a_page_shows_what_jupyter_shows(shown: Any, program: Program) -> None:
     told_apart = "\n".join(differences(theirs, ours))[:SHOWN]
     if not program.differs and told_apart:
         pytest.fail(told_apart)
-    if program.differs and not told_apart:
+    if program.differs and not told_apart and not program.differs.startswith("at times, "):
         pytest.fail("the two are equal, so the difference that the program states is none")
     page = re.sub(r"(<ipython-input-)\d+", r"\g<1>0", json.dumps(ours))  # it counts the cells of all programs
     if program.shows and json.loads(program.shows) != json.loads(page):
