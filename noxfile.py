@@ -81,9 +81,14 @@ def environments(session: nox.Session) -> dict[str, str]:
     names = names or list(BACKENDS)
     if unknown := set(names) - set(BACKENDS):
         session.error(f"no backend {', '.join(sorted(unknown))}: name some of {', '.join(BACKENDS)}")
+    make_environments(session, names)
+    return {name: str(ROOT / ".nox" / f"execute-{name}" / "bin" / "python") for name in names}
+
+
+def make_environments(session: nox.Session, names: list[str]) -> None:
+    """Make the environments of backends, where they are not made yet."""
     sessions = [f"execute({name})" for name in names]
     session.run(sys.executable, "-m", "nox", "--install-only", "-s", *sessions, external=True, silent=True)
-    return {name: str(ROOT / ".nox" / f"execute-{name}" / "bin" / "python") for name in names}
 
 
 def split(session: nox.Session) -> tuple[list[str], list[str]]:
@@ -141,8 +146,7 @@ def prove(session: nox.Session) -> None:
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def examples(session: nox.Session, backend: str) -> None:
     """Run the tests of ``examples/`` on one backend, in its environment; ``tests`` runs them on all."""
-    command = [sys.executable, "-m", "nox", "--install-only", "-s", f"execute({backend})"]
-    session.run(*command, external=True, silent=True)
+    make_environments(session, [backend])
     install(session, "tests")
     others = [name for name in BACKENDS if name != backend]
     session.run("pytest", "-k", " and ".join(f"not {name}" for name in others), *session.posargs, "tests/examples")

@@ -106,6 +106,12 @@ class Page:
     cells: tuple[Cell, ...]
     problems: tuple[tuple[int, str], ...]
 
+    def walk(self) -> Iterator[tuple[Cell, Block]]:
+        """Every block of the page, those in other blocks too, each with the cell that it is in."""
+        for cell in self.cells:
+            for block in cell.blocks:
+                yield from ((cell, inner) for inner in block.walk())
+
     @property
     def runs(self) -> bool:
         """Whether there is anything in the page to execute."""

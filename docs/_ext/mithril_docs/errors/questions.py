@@ -29,7 +29,7 @@ def questions(page: Page) -> Iterator[dict[str, str]]:
         The ``title`` of the section, its ``anchor``, and the ``words`` of its index entries and its questions.
     """
     sections: list[tuple[str, list[str]]] = []
-    for block in (inner for cell in page.cells for outer in cell.blocks for inner in outer.walk()):
+    for _, block in page.walk():
         if block.kind == "heading" and block.fence in ("h2", "h3"):
             sections.append((block.name, []))
         elif sections and block.name in _WORDS and block.argument:

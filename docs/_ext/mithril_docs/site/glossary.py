@@ -35,8 +35,8 @@ def setup(app: Sphinx) -> None:
 
 def terms(page: Page | None) -> list[str]:
     """The terms that a page defines: what stands at the margin of its ``glossary`` blocks; none where it is missing."""
-    blocks = (inner for cell in (page.cells if page else ()) for outer in cell.blocks for inner in outer.walk())
-    rows = [row for block in blocks if block.name == "glossary" for row in block.body.split("\n")]
+    blocks = page.walk() if page else ()
+    rows = [row for _, block in blocks if block.name == "glossary" for row in block.body.split("\n")]
     return [row.strip() for row in rows if row.strip() and not row.startswith((" ", ":"))]
 
 
