@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from support.browser import chromium
 from support.lighthouse import serve
 from support.places import SITE
 from support.tiny import TinySite
+
+# What commands print is compared as text, on a terminal and under CI systems that ask for colors too.
+os.environ.pop("FORCE_COLOR", None)
+os.environ["NO_COLOR"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

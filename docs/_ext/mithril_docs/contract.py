@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mithril_docs import schema
 from mithril_docs.backends import WRITTEN_CLASS
 from mithril_docs.blocks import DEEPEST, Block, read_blocks
+from mithril_docs.groups import group_of
 from mithril_docs.swap import backend_classes
 from mithril_docs.text import CannotReadError, read_text
 
@@ -75,6 +76,18 @@ def code_problems(page: Page) -> Iterator[Problem]:
             if name in recorded:
                 yield cell.line, f"{where}: '{name}' is recorded by cell {recorded[name]} too; give one another name"
             recorded.setdefault(name, cell.number)
+
+
+def package_problems(page: Page) -> Iterator[Problem]:
+    """Where a page imports what belongs to a group of packages that it does not name."""
+    told = set(page.groups)
+    for cell in page.cells:
+        for module in sorted(cell.imported) if cell.code else ():
+            group = group_of(module)
+            if group and group not in told:
+                told.add(group)
+                words = f"'{module}' belongs to the packages of the group '{group}'"
+                yield cell.line, f"cell {cell.number}: {words}; add 'groups: [{group}]' to the front matter"
 
 
 #: What a block's language, or the argument of a directive for code, is called where it is Python.

@@ -6,6 +6,7 @@ Nothing is run here. A page that breaks the contract of a page is still read: wh
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import functools
@@ -22,6 +23,7 @@ from mithril_docs import contract, schema
 from mithril_docs.backends import BACKENDS, WRITTEN_CLASS
 from mithril_docs.blocks import Block, moved, read_blocks
 from mithril_docs.contract import Problem
+from mithril_docs.groups import PROJECT
 from mithril_docs.strict_yaml import YamlError, read_yaml
 from mithril_docs.swap import swap_class
 from mithril_docs.text import CannotReadError, read_text
@@ -74,6 +76,18 @@ class Cell:
         """The failure declared for the backend, exception to words; empty where the cell must pass."""
         declared = self.metadata.get("raises", {})
         return declared.get(backend, declared.get("all", {}))
+
+    @property
+    def imported(self) -> set[str]:
+        """The top-level modules that its code imports; none where Python alone cannot read it."""
+        modules: set[str] = set()
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            for node in ast.walk(ast.parse(self.source)):
+                if isinstance(node, ast.Import):
+                    modules |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    modules.add(node.module.partition(".")[0])
+        return modules
 
     def source_for(self, backend: str) -> str:
         """The code as the reader of that backend sees it: in the ``backend`` cell the class is swapped."""
@@ -132,6 +146,11 @@ class Page:
         return list(self.front.get("roadmap", ()))
 
     @property
+    def groups(self) -> list[str]:
+        """The groups of packages that the page needs beyond those of every page."""
+        return list(self.front.get("groups", ()))
+
+    @property
     def files(self) -> list[Path]:
         """Local files that the page declares; its kernels find copies of them in their working folder."""
         return [self.path.parent / name for name in self.front.get("files", ())]
@@ -166,7 +185,7 @@ class Page:
         ]
         named = zip(self.front.get("files", ()), self.files, strict=True)
         files = [[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in named]
-        content = json.dumps([steering, files, self.timeout], sort_keys=True)
+        content = json.dumps([steering, files, self.timeout, self.groups], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -254,7 +273,7 @@ class _Known:
 
 @functools.cache
 def _parser_digest() -> str:
-    files = [*sorted(Path(__file__).parent.glob("*.py")), contract.ROADMAP]
+    files = [*sorted(Path(__file__).parent.glob("*.py")), contract.ROADMAP, PROJECT]
     versions = [version(name).encode() for name in ("markdown-it-py", "mdit-py-plugins", "PyYAML")]
     return hashlib.sha256(b"".join([*versions, *(file.read_bytes() for file in files)])).hexdigest()
 
@@ -272,6 +291,7 @@ def _page(name: str, text: str) -> Page:
     page = Page(name, Path(), front, cells, ())
     problems += contract.front_problems(page, lines)
     problems += contract.code_problems(page)
+    problems += contract.package_problems(page)
     problems += (
         found for cell in cells for block in cell.blocks for found in contract.prose_problems(block, cell.line)
     )

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from mithril_docs.backends import BACKENDS
+from mithril_docs.groups import page_groups
 from mithril_docs.strict_yaml import Path
 
 
@@ -261,6 +262,9 @@ FRONT_MATTER = Table(
             'backends with a reason each, such as {mlx: "why"}', _BACKEND, Text("a reason, as a sentence")
         ),
         "timeout": Number("the seconds that a cell may take as a number, such as 300", 0.1, 3600),
+        "groups": Many(
+            "a list of groups of packages, such as [graphs]", Choice("group of packages", tuple(page_groups()))
+        ),
         "files": Many("a list of files beside the page, such as [data.csv]", Text("the name of a file")),
         "orphan": Flag(),
         "tocdepth": Number("a whole number of levels", 0, 9, whole=True),

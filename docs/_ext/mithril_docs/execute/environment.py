@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.execute import kernel
+from mithril_docs.groups import distribution_name
 from mithril_docs.results import Environment
 
 #: Variables of the machine that kernels see. They say where things are and change no result.
@@ -65,7 +66,7 @@ def look(backend: Backend) -> Environment:
 
     Its digest covers every distribution and version, Python, the platform and the variables set.
     """
-    versions = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
+    versions = {distribution_name(dist.name): dist.version for dist in importlib.metadata.distributions()}
     versions["python"] = platform.python_version()
     content = [sorted(versions.items()), sys.platform, platform.machine(), sorted(variables(backend).items())]
     return Environment(hashlib.sha256(json.dumps(content).encode()).hexdigest(), versions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ast
+import contextlib
 import dataclasses
 import functools
 import os
@@ -21,6 +21,7 @@ from mithril_docs.backends import BACKENDS
 from mithril_docs.execute import environment, kernel
 from mithril_docs.execute.kernel import Kernel, PageDiedError, PageTimeoutError
 from mithril_docs.execute.stable import Surroundings, unstable, without_places
+from mithril_docs.groups import distribution_name, page_groups
 from mithril_docs.page import Cell, NoPageError, Page, choose, find_pages, find_strays
 from mithril_docs.results import Environment, Failure, Raised, Result
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, page_key
@@ -219,7 +220,7 @@ class _Execution:
             for words in unstable(self.result.outputs[cell.number], looked, timing="timing" in cell.tags):
                 self._fail(cell, f"its output holds {words}")
         if not self.result.failures:
-            self.result.distributions = _imported(ran)
+            self.result.distributions = _imported(ran, self.page.groups)
 
     def _fail(self, cell: Cell, cause: str) -> None:
         self.result.failures.append(Failure(cell.number, _line(cause)))
@@ -281,20 +282,19 @@ def _count(value: Any) -> int:
     return sum(map(_count, value)) if isinstance(value, list) else 1
 
 
-def _imported(cells: list[Cell]) -> dict[str, str]:
-    """The distributions that the code imports, with the versions here; the standard library is not one."""
-    from importlib.metadata import version
+def _imported(cells: list[Cell], groups: list[str]) -> dict[str, str]:
+    """The distributions that the code imports and that groups name, with the versions here."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    modules = set()
-    for cell in cells:
-        for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                modules.add(node.module.partition(".")[0])
     known = _distributions()
-    names = sorted({known[module][0] for module in modules if module in known})
-    return {name.lower(): version(name) for name in names}
+    modules = set().union(*(cell.imported for cell in cells))
+    names = {distribution_name(known[module][0]) for module in modules if module in known}  # else of Python's own
+    names.update(name for group in groups for name in page_groups()[group])
+    found = {}
+    for name in sorted(names):
+        with contextlib.suppress(PackageNotFoundError):  # of a group, and not for this platform
+            found[name] = version(name)
+    return found
 
 
 @functools.cache
