@@ -24,7 +24,7 @@ def test_a_group_is_in_the_install_line(tiny: TinySite) -> None:
 
 
 def test_a_group_must_be_named(tiny: TinySite) -> None:
-    """A page that imports of a group what it does not name fails, in one line with what to write; so does a misspelling."""
+    """Importing of a group that is not named is one line that says what to write; so is a misspelling."""
     tiny.page("unnamed", IMPORT, BACKEND, GRAPH)
     tiny.page("misspelt", IMPORT, BACKEND, GRAPH, extra="groups: [graph]")
     tiny.page("good", IMPORT, BACKEND)
