@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 from mithril_docs.backends import BACKENDS  # noqa: E402
 
-GROUPS = [*BACKENDS, "site", "tests", "lint", "serve", "lab", "bench"]
+GROUPS = [*BACKENDS, "site", "gate", "tests", "lint", "serve", "lab", "bench"]
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -26,7 +27,7 @@ def install(session: nox.Session, group: str) -> None:
     session.install("--group", group, "--constraints", f"constraints/{group}.txt")
     # Byte code is kept: importing PyTorch takes 2 s with it and 10 s without.
     session.env.update(PYTHONPATH=str(ROOT / "docs" / "_ext"), PYTHONDONTWRITEBYTECODE="")
-    if group in ("site", "serve"):  # these render
+    if group in ("site", "gate", "serve"):  # these render
         session.run("python", "-m", "mithril_docs", "npm", silent=True)
 
 
@@ -176,6 +177,18 @@ def lint(session: nox.Session) -> None:
     session.run("mypy", "docs/_ext/mithril_docs", "examples/benchmark", "noxfile.py", "conf.py")
     session.run("codespell", "docs", "examples", "tests", "README.md", "noxfile.py", "conf.py")
     session.run("pytest", "-q", "tests/unit")
+
+
+@nox.session(requires=[f"execute({name})" for name in BACKENDS])
+def gate(session: nox.Session) -> None:
+    """Whether a build of Mithril keeps what the documentation promises: -- 0.1.3, -- dist/mithril-….whl, -- PATH."""
+    install(session, "gate")
+    if session.run("python", "-c", "", silent=True) is None:  # nox only installs
+        return
+    command = [str(Path(session.bin) / "python"), "-m", "mithril_docs", "gate", *session.posargs]
+    given = {name: value for name, value in session.env.items() if value is not None}
+    if status := subprocess.run(command, env={**os.environ, **given}).returncode:
+        sys.exit(status)  # each says something else, and nox knows one
 
 
 @nox.session

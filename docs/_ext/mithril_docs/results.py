@@ -154,6 +154,10 @@ class ModelResult:
         What it was made from; see :func:`mithril_docs.models.cards.model_key`.
     values, gradients, jit_values
         What came out, as nested lists by name: of the outputs, of their gradients, and of the outputs with jit.
+    variants
+        The outputs in other circumstances, or the first line of the error: ``second call``, with the same inputs;
+        ``training``, where gradients can be asked for; ``16 bits`` and the like; ``size 1`` and ``size 0``, of the
+        first axis. What cannot be tried has no entry. It is compared between versions of Mithril.
     """
 
     key: str
@@ -164,6 +168,7 @@ class ModelResult:
     values: dict[str, Any] = dataclasses.field(default_factory=dict)
     gradients: dict[str, Any] = dataclasses.field(default_factory=dict)
     jit_values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    variants: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass

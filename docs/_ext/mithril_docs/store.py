@@ -88,6 +88,20 @@ class Store:
         except LayoutError:  # of another version: it would be stale
             return None
 
+    def write_touched(self, path: Path, key: str, touched: dict[str, Any]) -> None:
+        """Keep beside a result what of Mithril it touched. Raises :class:`CannotWriteError`.
+
+        Parameters
+        ----------
+        path
+            The file of the result.
+        key
+            What the result was made from.
+        touched
+            What :meth:`mithril_docs.execute.touched.Touched.taken` says; empty where nothing is known.
+        """
+        self.write_file(path.with_suffix(".touched"), {"key": key} | touched)
+
     def environment(self, backend: str) -> Environment:
         """The backend's environment as its last execution found it; one with an error where there was none."""
         try:

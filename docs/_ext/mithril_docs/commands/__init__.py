@@ -4,6 +4,8 @@
 COMMANDS = {
     "execute": "execute.pages",
     "models": "models.run",
+    "speed": "models.speed",
+    "gate": "gate.run",
     "npm": "commands.npm",
     "render": "commands.render",
     "lab": "commands.lab",

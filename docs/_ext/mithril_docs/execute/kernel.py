@@ -125,6 +125,10 @@ class Kernel:
         """What expressions are worth: each a ``value`` of numbers, or an ``error`` in words. Raises as :meth:`run`."""
         return self._ask({"values": names}, timeout)
 
+    def touched(self, timeout: float) -> dict[str, Any]:
+        """What of Mithril the page touched: see :mod:`mithril_docs.execute.touched`. Raises as :meth:`run`."""
+        return self._ask({"touched": True}, timeout)
+
     def stop(self) -> None:
         """End the process and all that it started, whatever state they are in."""
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import json
 import os
 import shutil
 import sys
@@ -40,9 +41,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
     parser.add_argument("--only", action="append", metavar="PAGE", help="execute this page alone; may be repeated")
     parser.add_argument("--force", action="store_true", help="execute every page anew")
+    parser.add_argument("--look", action="store_true", help="look at the environment alone, and execute nothing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="pages at a time")
+    parser.add_argument("--patience", type=Path, metavar="FILE", help="JSON: seconds that a cell may take, by page")
     options = parser.parse_args(argv)
     backend = BACKENDS[options.backend]
+    patience = json.loads(options.patience.read_text()) if options.patience else {}
 
     _die_with_the_parent()
     store = Store(options.store.resolve())
@@ -68,7 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     if found.error:
         print(f"FAILED {backend.name}: {found.error}", file=sys.stderr)
         return 1
-    run = _Run(backend.name, store, found, options.force)
+    if options.look:
+        return 0
+    run = _Run(backend.name, store, found, options.force, patience)
     run.failures += [f"{path.relative_to(options.docs.resolve())}: {words}" for path, words in strays]
     try:
         return run.run(pages, max(options.jobs, 1))
@@ -85,11 +91,12 @@ def main(argv: list[str] | None = None) -> int:
 class _Run:
     """One run of the executor: its counters, its progress on the terminal, its failures."""
 
-    def __init__(self, backend: str, store: Store, found: Environment, force: bool) -> None:
+    def __init__(self, backend: str, store: Store, found: Environment, force: bool, patience: dict[str, float]) -> None:
         self.backend = backend
         self.store = store
         self.environment = found
         self.force = force
+        self.patience = patience
         self.failures: list[str] = []
         self.total = self.done = 0
         self._kernels: set[Kernel] = set()
@@ -139,7 +146,7 @@ class _Run:
     def _fail(self, page: Page, cause: str) -> None:
         self.failures.append(f"{page.name} on {self.backend}, {cause}")
 
-    def _execute(self, page: Page, wanted: str) -> tuple[Page, Result]:
+    def _execute(self, page: Page, wanted: str) -> tuple[Page, Result, dict[str, Any]]:
         start = time.perf_counter()
         result = Result(wanted, page.name, self.backend)
         with tempfile.TemporaryDirectory(prefix="mithril-docs-", ignore_cleanup_errors=True) as folder:
@@ -151,20 +158,23 @@ class _Run:
                 running = Kernel(folder)
             except PageDiedError as error:
                 result.failures.append(Failure(0, f"the page's process died ({error})"))
-                return page, result
+                return page, result, {}
             self._kernels.add(running)
             try:
-                _Execution(page, result, running, folder).run()
+                timeout = min(page.timeout, self.patience.get(page.name, page.timeout))
+                execution = _Execution(page, result, running, folder, timeout)
+                execution.run()
             finally:
                 self._kernels.discard(running)
                 running.stop()
         result.seconds = round(result.seconds, 3)
         result.wall = round(time.perf_counter() - start, 3)
-        return page, result
+        return page, result, execution.touched
 
-    def _keep(self, page: Page, result: Result) -> None:
+    def _keep(self, page: Page, result: Result, touched: dict[str, Any]) -> None:
         try:
             self.store.write(result)
+            self.store.write_touched(self.store.path(page.name, self.backend), result.key, touched)
         except CannotWriteError as error:
             self._fail(page, str(error))
         self.done += 1
@@ -177,12 +187,15 @@ class _Run:
 class _Execution:
     """One page on its way through its process. Fills the result, failures included."""
 
-    def __init__(self, page: Page, result: Result, running: Kernel, folder: str) -> None:
+    def __init__(self, page: Page, result: Result, running: Kernel, folder: str, timeout: float) -> None:
         self.page = page
+        self._timeout = timeout
         self.result = result
         self._kernel = running
         self._folder = folder
         self._met: dict[int, str] = {}
+        #: What of Mithril it touched; empty where it failed.
+        self.touched: dict[str, Any] = {}
 
     def run(self) -> None:
         """Execute the page's cells in order, to the end or to the first that the page cannot go on from."""
@@ -194,7 +207,7 @@ class _Execution:
                 continue
             ran.append(cell)
             try:
-                answer = self._kernel.run(cell.source, self.page.timeout)
+                answer = self._kernel.run(cell.source, self._timeout)
                 self.result.seconds += answer["seconds"]
                 for place, outputs in answer["outputs"].items():
                     self.result.outputs[ran[int(place)].number] = outputs
@@ -208,7 +221,7 @@ class _Execution:
                     return
                 self._read_parity(cell)
             except PageTimeoutError:
-                self._fail(cell, f"did not end within {self.page.timeout:g} s")
+                self._fail(cell, f"did not end within {self._timeout:g} s")
                 return
             except PageDiedError as error:
                 self._fail(cell, f"the page's process died ({error})")
@@ -221,6 +234,8 @@ class _Execution:
                 self._fail(cell, f"its output holds {words}")
         if not self.result.failures:
             self.result.distributions = _imported(ran, self.page.groups)
+            with contextlib.suppress(PageTimeoutError, PageDiedError):
+                self.touched = self._kernel.touched(self._timeout)
 
     def _fail(self, cell: Cell, cause: str) -> None:
         self.result.failures.append(Failure(cell.number, _line(cause)))
@@ -256,7 +271,7 @@ class _Execution:
         names = list(cell.metadata.get("parity", ()))
         if not names:
             return
-        for name, answer in self._kernel.values(names, self.page.timeout).items():
+        for name, answer in self._kernel.values(names, self._timeout).items():
             if "error" in answer:
                 self._fail(cell, f"parity value '{name}' cannot be read: {answer['error']}")
             elif _count(answer["value"]) > PARITY_NUMBERS:

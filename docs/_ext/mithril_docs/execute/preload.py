@@ -9,11 +9,12 @@ import os
 import threading
 
 from mithril_docs.backends import BACKENDS, Backend
-from mithril_docs.execute import figures, shell
+from mithril_docs.execute import figures, shell, touched
 
 
 def _prepare(backend: Backend) -> None:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no word of the debugger's on the terminal
+    touched.recorder = touched.Touched()
     for name in (
         "matplotlib.backends.backend_agg",
         "matplotlib.pyplot",

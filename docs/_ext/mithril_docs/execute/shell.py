@@ -25,7 +25,7 @@ from IPython.core.error import StdinNotImplementedError
 from traitlets import Type
 from traitlets.config import Config
 
-from mithril_docs.execute import outputs
+from mithril_docs.execute import outputs, touched
 from mithril_docs.execute.outputs import Outputs
 from mithril_docs.execute.raised import Recorder
 
@@ -145,7 +145,10 @@ def serve(pipe: Connection, folder: str, private: list[str]) -> None:
     builtins.input, getpass.getpass = shell.raw_input, shell.getpass
     # As with a kernel, a loop is running, so a cell may await, and asyncio.run refuses.
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
-    loop.run_until_complete(_Page(shell, pipe).run())
+    recorder = touched.recorder
+    assert recorder is not None
+    recorder.begin()
+    loop.run_until_complete(_Page(shell, pipe, recorder).run())
 
 
 def _die_with_the_build() -> None:
@@ -156,11 +159,12 @@ def _die_with_the_build() -> None:
 
 
 class _Page:
-    """Answers what the build asks for, in order: a cell, or values."""
+    """Answers what the build asks for, in order: a cell, values, or what the page touched."""
 
-    def __init__(self, shell: ZMQInteractiveShell, pipe: Connection) -> None:
+    def __init__(self, shell: ZMQInteractiveShell, pipe: Connection, recorder: touched.Touched) -> None:
         self._shell = shell
         self._pipe = pipe
+        self._touched = recorder
         self._recorder = Recorder()
 
     async def run(self) -> None:
@@ -170,7 +174,12 @@ class _Page:
                 request = loads(self._pipe.recv_bytes())
             except EOFError:
                 return
-            answer = await self._cell(request["cell"]) if "cell" in request else self._values(request["values"])
+            if "cell" in request:
+                answer = await self._cell(request["cell"])
+            elif "values" in request:
+                answer = self._values(request["values"])
+            else:
+                answer = self._touched.taken()
             self._pipe.send_bytes(dumps(answer).encode())
 
     async def _cell(self, source: str) -> dict[str, Any]:

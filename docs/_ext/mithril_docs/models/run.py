@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mithril_docs.backends import BACKENDS, Backend
-from mithril_docs.execute import environment, kernel
+from mithril_docs.execute import environment, kernel, touched
 from mithril_docs.models import c_library
 from mithril_docs.models.cards import C, Card, build_model, cards, home, make_inputs, model_file, model_key
 from mithril_docs.page import NoPageError, choose, find_pages
@@ -39,6 +39,8 @@ from mithril_docs.store import CannotWriteError, CorruptEntryError, Store
 PRECISIONS = (16, 32, 64)
 #: Seconds that one model may take, jit included.
 TIMEOUT = 300
+#: What keeps a model's result with what of Mithril it touched, and says whether it could.
+Keep = Callable[[Card, ModelResult, dict[str, Any]], bool]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 
@@ -50,6 +52,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
     parser.add_argument("--only", action="append", metavar="PAGE", help="run this page's models alone; may be repeated")
+    parser.add_argument("--model", action="append", metavar="NAME", help="run this model alone; may be repeated")
     parser.add_argument("--force", action="store_true", help="run every model anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds that a model may take")
@@ -67,6 +70,7 @@ def main(argv: list[str]) -> int:
         parser.error(f"{error} (under {options.docs})")
     # A page that is not as it should be has been told of, and what its cards say may be wrong.
     every = [card for page in pages if not page.problems for card in cards(page) if card.build]
+    every = [card for card in every if not options.model or card.name in options.model]
     todo = [card for card in every if options.force or not _kept(store, backend, card, found)]
     start = time.perf_counter()
     if backend.name == C and todo:
@@ -95,7 +99,7 @@ def _kept(store: Store, backend: Backend, card: Card, found: Environment) -> boo
     return kept is not None and kept.key == model_key(card, backend.name, found)
 
 
-def _run_turn(todo: list[Card], backend: Backend, timeout: float, keep: Callable[[Card, ModelResult], bool]) -> bool:
+def _run_turn(todo: list[Card], backend: Backend, timeout: float, keep: Keep) -> bool:
     """Run models in processes of their own, one after the other. Whether a result was lost.
 
     One process runs many. A model that takes its process along is run once more, alone: it may not have been its
@@ -115,7 +119,7 @@ def _run_turn(todo: list[Card], backend: Backend, timeout: float, keep: Callable
             waiting.pop(0)
         if again and not end.lost:
             if end.proves:
-                lost |= not keep(card, ModelResult("", end.words))
+                lost |= not keep(card, ModelResult("", end.words), {})
             else:
                 print(f"FAILED {backend.name}: {card.name} on {card.page}, {end.words}, twice", file=sys.stderr)
                 lost = True
@@ -141,9 +145,7 @@ class _End(NamedTuple):
     lost: bool = False
 
 
-def _run_some(
-    cards: list[Card], backend: Backend, timeout: float, keep: Callable[[Card, ModelResult], bool]
-) -> tuple[int, _End | None]:
+def _run_some(cards: list[Card], backend: Backend, timeout: float, keep: Keep) -> tuple[int, _End | None]:
     """Run models in one process. How many gave a result that is kept, and how it ended if these are not all."""
     ours, theirs = _FORKSERVER.Pipe()
     process = _FORKSERVER.Process(target=_run_all, args=(cards, backend, theirs))
@@ -162,7 +164,7 @@ def _run_some(
             if result is None:
                 process.join()
                 return done, _End(f"the process died ({_status(process.exitcode)})", process.exitcode != -SIGKILL)
-            if not keep(card, result):
+            if not keep(card, *result):
                 return done, _End(lost=True)
         return len(cards), None
     finally:
@@ -175,10 +177,13 @@ def _status(code: int | None) -> str:
     return f"signal {Signals(-code).name}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def _keep(store: Store, backend: Backend, found: Environment, card: Card, result: ModelResult) -> bool:
+def _keep(
+    store: Store, backend: Backend, found: Environment, card: Card, result: ModelResult, noted: dict[str, Any]
+) -> bool:
     result.key = model_key(card, backend.name, found)
     try:
         store.write_file(model_file(backend.name, card.name), dataclasses.asdict(result))
+        store.write_touched(store.root / model_file(backend.name, card.name), result.key, noted)
     except CannotWriteError as error:
         print(f"FAILED {backend.name}: {error}", file=sys.stderr)
         return False
@@ -186,24 +191,27 @@ def _keep(store: Store, backend: Backend, found: Environment, card: Card, result
 
 
 def _run_all(todo: list[Card], backend: Backend, results: Any) -> None:
-    """Be the process that runs models, and send a result for each."""
+    """Be the process that runs models, and send for each its result and what of Mithril it touched."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # a compiler's words too
         os.dup2(nowhere, stream)
+    recorder = touched.recorder or touched.Touched()  # C's models have no process that was made ready for them
     exec(backend.startup)
     import mithril
 
     make = getattr(mithril, backend.cls)
     for card in todo:
-        results.send(run_model(card, make))
+        recorder.begin(again=True)
+        result = run_model(card, make)
+        results.send((result, recorder.taken()))
 
 
 def run_model(card: Card, make: Callable[..., Any]) -> ModelResult:
-    """Run a model on a backend that ``make`` makes: forward, gradient, each precision, and jit."""
+    """Run a model on a backend that ``make`` makes: forward, gradient, each precision, jit, and its variants."""
     result = ModelResult("")
     backend = make()
     with _noted(result, "forward"):
-        result.values = _plain(_forward(card, backend, jit=False))
+        result.values, result.variants["second call"] = _forward(card, backend, jit=False)
     if result.forward:
         return result
     floats = [k for k, value in result.values.items() if np.asarray(value).dtype.kind == "f"]
@@ -211,17 +219,32 @@ def run_model(card: Card, make: Callable[..., Any]) -> ModelResult:
     trainable = {k for k, v in arrays.items() if v.dtype.kind == "f" and k not in card.data}
     if floats and trainable:
         with _noted(result, "gradient"):
-            result.gradients = _plain(_gradients(card, backend, trainable))
+            result.variants["training"], result.gradients = _gradients(card, backend, trainable)
         if (result.gradient or "").endswith("All outputs gradient are ignored."):
             result.gradient = None
     for bits in PRECISIONS if backend.type != C else ():
         with _noted(result.precision, str(bits)):
-            _forward(card, make(precision=bits), jit=False)
+            result.variants[f"{bits} bits"], _ = _forward(card, make(precision=bits), jit=False)
+    for size in (1, 0):
+        if few := _cut(make_inputs(card), size):
+            told: dict[str, str] = {}
+            with _noted(told, "error"):
+                result.variants[f"size {size}"], _ = _forward(card, backend, jit=False, inputs=few)
+            if told["error"]:
+                result.variants[f"size {size}"] = told["error"]
     if backend.type == "torch":
         _forget_compiled()
     with _noted(result, "jit"):
-        result.jit_values = _plain(_forward(card, backend, jit=True))
+        result.jit_values, _ = _forward(card, backend, jit=True)
     return result
+
+
+def _cut(inputs: dict[str, Any], size: int) -> dict[str, Any]:
+    """The inputs with a first axis of another size, where all arrays that have more than one axis share it."""
+    sizes = {len(value) for value in inputs.values() if isinstance(value, np.ndarray) and value.ndim > 1}
+    if len(sizes) != 1 or (first := sizes.pop()) <= size:
+        return {}
+    return {k: v[:size] if isinstance(v, np.ndarray) and v.shape[:1] == (first,) else v for k, v in inputs.items()}
 
 
 #: A file that is named anew in every run.
@@ -245,20 +268,24 @@ def _noted(notes: ModelResult | dict[str, str], what: str) -> Iterator[None]:
         setattr(notes, what, words)
 
 
-def _split(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A card's inputs as parameters and data, in the backend's arrays."""
-    inputs = {k: backend.array(v) if isinstance(v, np.ndarray) else v for k, v in make_inputs(card).items()}
-    return {k: v for k, v in inputs.items() if k in trainable}, {k: v for k, v in inputs.items() if k not in trainable}
+def split(inputs: dict[str, Any], backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs as parameters and data, in the backend's arrays."""
+    made = {k: backend.array(v) if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
+    return {k: v for k, v in made.items() if k in trainable}, {k: v for k, v in made.items() if k not in trainable}
 
 
-def _forward(card: Card, backend: Any, jit: bool) -> dict[str, Any]:
+def _forward(
+    card: Card, backend: Any, jit: bool, inputs: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The outputs of two calls, with the card's inputs or others."""
     import mithril
 
-    _, data = _split(card, backend, set())
+    _, data = split(make_inputs(card) if inputs is None else inputs, backend, set())
     compiled = mithril.compile(
         build_model(card), backend, data_keys=set(data), inference=True, jit=jit, shapes=_shapes(backend, data)
     )
-    return compiled.evaluate({}, data)
+    first = _plain(compiled.evaluate({}, data))
+    return first, _plain(compiled.evaluate({}, data))
 
 
 def _forget_compiled() -> None:
@@ -268,11 +295,11 @@ def _forget_compiled() -> None:
     torch.compiler.reset()
 
 
-def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
-    """The gradients of the sum of all outputs, each times a fixed array."""
+def _gradients(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The outputs, and the gradients of the sum of all of them, each times a fixed array."""
     import mithril
 
-    params, data = _split(card, backend, trainable)
+    params, data = split(make_inputs(card), backend, trainable)
     shapes = _shapes(backend, params | data)
     compiled = mithril.compile(
         build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False, shapes=shapes
@@ -280,9 +307,10 @@ def _gradients(card: Card, backend: Any, trainable: set[str]) -> dict[str, Any]:
     outputs = compiled.evaluate(params, data)
     ignored = compiled.ignore_grad_keys
     upstream = {k: _wave(v, backend) for k, v in outputs.items() if _is_float(v) and k not in ignored}
-    if "final_cost" in outputs:  # a model with a loss needs no gradients of its outputs, and most backends refuse them
-        return compiled.evaluate_gradients(params, data)
-    return compiled.evaluate_gradients(params, data, output_gradients=upstream)
+    # A model with a loss needs no gradients of its outputs, and most backends refuse them.
+    given = {} if "final_cost" in outputs else {"output_gradients": upstream}
+    shown = _plain(outputs)
+    return shown, _plain(compiled.evaluate_gradients(params, data, **given))
 
 
 def _shapes(backend: Any, arrays: dict[str, Any]) -> dict[str, list[int]] | None:

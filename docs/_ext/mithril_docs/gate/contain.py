@@ -1,0 +1,177 @@
+"""Limits for code of a stranger: a candidate runs with nothing of the caller's, and can harm nothing beside its folder.
+
+Where the system permits it, a command gets namespaces of its own: a network with nothing but itself, and a file system
+that can only be read, its own folder aside. Everywhere it gets limits on memory, processes, files and time, no variable
+of the caller's but where programs are, and a home and a temporary folder of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+#: Variables of the caller that a command sees.
+PASSED = ("PATH", "LANG", "SSL_CERT_FILE", "CC", "CXX")
+#: Bytes of the text that is kept of what a command prints: its beginning and its end.
+PRINTED = 1_000_000
+#: The program that is run first in new namespaces, by this interpreter: it shuts the file system, and opens the network's
+#: own address.
+_ENTER = """\
+import fcntl, os, socket, struct, subprocess, sys
+work, command = sys.argv[1], sys.argv[2:]
+run = lambda *words: subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+run('mount', '--make-rprivate', '/')
+run('mount', '--bind', work, work)
+kinds = ('proc', 'sysfs', 'devtmpfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2')
+places = [row.split() for row in open('/proc/self/mounts')]
+inside = (os.path.realpath(work), '/dev')
+for _, place, kind, *_ in places:
+    place = place.encode().decode('unicode_escape')
+    if kind not in kinds and not any(place == path or place.startswith(path + '/') for path in inside):
+        subprocess.run(['mount', '-o', 'remount,bind,ro', place], stderr=subprocess.DEVNULL)
+with socket.socket() as one:
+    fcntl.ioctl(one, 0x8914, struct.pack('16sh', b'lo', 1))  # SIOCSIFFLAGS, IFF_UP
+os.chdir(work)
+os.execvp(command[0], command)
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a command may use.
+
+    Attributes
+    ----------
+    seconds
+        Of time, all in all.
+    memory
+        Of address space for each process, in bytes; 0 for no limit.
+    processes, files
+        How many processes the user may have, and how many files a process may have open.
+    file_bytes
+        How large a file may become.
+    """
+
+    seconds: float = 3600
+    memory: int = 0
+    processes: int = 4096
+    files: int = 4096
+    file_bytes: int = 4 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a command ended: its status, what it printed, and whether it was out of time."""
+
+    status: int
+    printed: str
+    late: bool
+
+
+@functools.cache
+def namespaces() -> bool:
+    """Whether a command can be given a network and a file system of its own here."""
+    if not shutil.which("unshare") or not shutil.which("mount"):
+        return False
+    words = [*_unshare(), "sh", "-c", "mount --make-rprivate /"]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def _unshare() -> list[str]:
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    # With a table of processes of its own, nothing of it outlives it.
+    return ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", *user]
+
+
+def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits, own: bool = True) -> Ended:
+    """Run a command to its end, within limits.
+
+    Parameters
+    ----------
+    command
+        The program and its arguments.
+    work
+        The folder that it may write to; its home and its temporary folder are made there.
+    environ
+        Variables that it is given beside :data:`PASSED`.
+    limits
+        What it may use.
+    own
+        Whether it gets namespaces of its own, where that can be.
+    """
+    home, temporary = work / "home", work / "tmp"
+    for folder in (home, temporary):
+        folder.mkdir(parents=True, exist_ok=True)
+    given = {name: os.environ[name] for name in PASSED if name in os.environ}
+    given |= {"HOME": str(home), "TMPDIR": str(temporary), "USER": "gate"} | environ
+    if own and namespaces():
+        command = [*_unshare(), sys.executable, "-c", _ENTER, str(work), *command]
+    process = subprocess.Popen(
+        command,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=functools.partial(_limit, limits),
+    )
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(process)
+
+    clock = threading.Timer(limits.seconds, end)
+    clock.start()
+    try:
+        printed = _read(process)
+        status = process.wait()
+    finally:
+        clock.cancel()
+        _kill(process)
+        process.wait()
+    return Ended(status, printed, late.is_set())
+
+
+def _read(process: subprocess.Popen[bytes]) -> str:
+    """All that is printed, of which the middle is dropped where it is too much."""
+    assert process.stdout is not None
+    first, last = bytearray(), bytearray()
+    while chunk := process.stdout.read1(65536):
+        room = PRINTED // 2 - len(first)
+        first += chunk[:room] if room > 0 else b""
+        last = (last + chunk[max(room, 0) :])[-PRINTED // 2 :]
+    process.stdout.close()
+    return (first + last).decode(errors="replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it started in its session."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _limit(limits: Limits) -> None:
+    """In the child: set its limits, none of them above what this process has."""
+    wanted = [
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+    ]
+    if limits.memory:
+        wanted.append((resource.RLIMIT_AS, limits.memory))
+    for what, most in wanted:
+        hard = resource.getrlimit(what)[1]
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (allowed, allowed))
