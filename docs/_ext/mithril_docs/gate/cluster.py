@@ -1,7 +1,7 @@
 """Pages and models on a cluster: each is a task of Dask, and its result comes back to the store.
 
-A worker says which backends it has by resources, such as ``--resources numpy=1``; one that has all may say all of them.
-Each makes its own environments with the candidate, which is sent along. A task whose worker is lost is given to another.
+A worker says by resources which backends it has, such as ``--resources numpy=1``. It makes its own environments with
+the candidate, which is sent along. A task whose worker is lost is given to another.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ClusterError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a worker needs beside the task: the candidate's wheel, by name and content, and what the documented one is."""
+    """What a worker needs beside the task: the candidate's wheel, by name and content, and where things are."""
 
     requirement: str
     name: str

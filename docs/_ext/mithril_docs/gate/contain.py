@@ -23,8 +23,7 @@ from pathlib import Path
 PASSED = ("PATH", "LANG", "SSL_CERT_FILE", "CC", "CXX")
 #: Bytes of the text that is kept of what a command prints: its beginning and its end.
 PRINTED = 1_000_000
-#: The program that is run first in new namespaces, by this interpreter: it shuts the file system, and opens the network's
-#: own address.
+#: What this interpreter runs first in new namespaces: it shuts the file system, and opens the network's own address.
 _ENTER = """\
 import fcntl, os, socket, struct, subprocess, sys
 work, command = sys.argv[1], sys.argv[2:]
@@ -146,7 +145,7 @@ def _read(process: subprocess.Popen[bytes]) -> str:
     """All that is printed, of which the middle is dropped where it is too much."""
     assert process.stdout is not None
     first, last = bytearray(), bytearray()
-    while chunk := process.stdout.read1(65536):
+    while chunk := os.read(process.stdout.fileno(), 65536):
         room = PRINTED // 2 - len(first)
         first += chunk[:room] if room > 0 else b""
         last = (last + chunk[max(room, 0) :])[-PRINTED // 2 :]

@@ -80,9 +80,8 @@ def _missing(candidate: Candidate, versions: dict[str, str]) -> list[str]:
         if version is None:
             missing.append(written)
         elif not wanted.specifier.contains(version, prereleases=True):
-            raise CannotInstallError(
-                f"it requires {wanted.name}{wanted.specifier}, and the documentation is pinned to {wanted.name} {version}"
-            )
+            pinned = f"the documentation is pinned to {wanted.name} {version}"
+            raise CannotInstallError(f"it requires {wanted.name}{wanted.specifier}, and {pinned}")
     return missing
 
 

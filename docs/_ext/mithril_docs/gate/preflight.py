@@ -59,8 +59,8 @@ def look(candidate: Candidate, documented: Candidate) -> Preflight:
     return Preflight("", tuple(findings))
 
 
-def _finding(severity: str, what: str, where: str = "the wheel", **more: str) -> Finding:
-    return Finding("package", severity, where, "", 0, what, **more)
+def _finding(severity: str, what: str, where: str = "the wheel") -> Finding:
+    return Finding("package", severity, where, "", 0, what)
 
 
 def _unparsable(files: dict[str, Path]) -> str:

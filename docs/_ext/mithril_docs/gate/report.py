@@ -1,4 +1,4 @@
-"""What a maintainer reads: the verdict first, then what breaks users, then what the documentation must catch up with."""
+"""What a maintainer reads: the verdict, what breaks users, and what the documentation must catch up with."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build.records import collect
-from mithril_docs.gate import api, contain, environments, preflight, report
+from mithril_docs.gate import api, cluster, contain, environments, preflight, report
 from mithril_docs.gate.candidate import Candidate, CannotFetchError, fetch, installed
 from mithril_docs.gate.causes import group
 from mithril_docs.gate.changes import Changes, changes
@@ -281,8 +281,6 @@ def _run(gate: Gate, tasks: list[Task], scheduler: str | None) -> None:
     """Make results anew, a backend after the other, or on a cluster."""
     gate.counts["run"] = len(tasks)
     if scheduler:
-        from mithril_docs.gate import cluster
-
         cluster.run(gate.candidate, tasks, gate.results, gate.docs, scheduler)
         return
     for backend in [*gate.backends, C]:
@@ -393,8 +391,8 @@ def _measure_speed(gate: Gate, pythons: Path) -> None:
             file = model_file(backend, name)
             was = gate.store.read_model(file)
             assert was is not None
-            reach = _named(gate.changed.reach(_touched(gate, gate.store.root / file, was.key), set(), backend))
-            gate.findings.append(Finding("speed", BREAKS, name, backend, 0, words, reach=reach))
+            units = _named(gate.changed.reach(_touched(gate, gate.store.root / file, was.key), set(), backend))
+            gate.findings.append(Finding("speed", BREAKS, name, backend, 0, words, reach=units))
     if models:
         gate.seconds["speed"] = round(time.perf_counter() - start, 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import math
 import os
@@ -119,14 +120,11 @@ def _calls(card: Card, backend: Any, inputs: dict[str, Any]) -> tuple[Callable[[
 def _waiting(backend: Any) -> Callable[[dict[str, Any]], None]:
     """What waits until values are computed, on backends that return before that."""
     if backend.type == "jax":
-        import jax
-
-        return jax.block_until_ready
+        return importlib.import_module("jax").block_until_ready
     if backend.type == "mlx":
-        import mlx.core as mx
-
-        return lambda values: mx.eval(list(values.values()))
-    return lambda values: None
+        evaluate = importlib.import_module("mlx.core").eval
+        return lambda values: evaluate(list(values.values()))
+    return lambda _: None
 
 
 def _shortest(call: Callable[[], Any]) -> float:
