@@ -179,16 +179,32 @@ def lint(session: nox.Session) -> None:
     session.run("pytest", "-q", "tests/unit")
 
 
-@nox.session(requires=[f"execute({name})" for name in BACKENDS])
+def documented(session: nox.Session) -> None:
+    """Execute what the store lacks of the documented version, on the backends that are named, or on all."""
+    named = [word for word in session.posargs if word in BACKENDS]
+    sessions = [f"execute({name})" for name in named or BACKENDS]
+    session.run(sys.executable, "-m", "nox", "-s", *sessions, external=True)
+
+
+@nox.session
 def gate(session: nox.Session) -> None:
     """Whether a build of Mithril keeps what the documentation promises: -- 0.1.3, -- dist/mithril-….whl, -- PATH."""
     install(session, "gate")
+    documented(session)
     if session.run("python", "-c", "", silent=True) is None:  # nox only installs
         return
     command = [str(Path(session.bin) / "python"), "-m", "mithril_docs", "gate", *session.posargs]
     given = {name: value for name, value in session.env.items() if value is not None}
     if status := subprocess.run(command, env={**os.environ, **given}).returncode:
         sys.exit(status)  # each says something else, and nox knows one
+
+
+@nox.session
+def gate_proof(session: nox.Session) -> None:
+    """The gate against all faulty and sound candidates of tests/gate (-- NAME...: some of them)."""
+    install(session, "gate")
+    documented(session)
+    session.run("python", "tests/gate/proof.py", *session.posargs)
 
 
 @nox.session

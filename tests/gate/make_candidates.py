@@ -175,7 +175,9 @@ def edited(candidate: Candidate, package: Path) -> dict[str, str]:
             raise CannotApplyError(f"{candidate.name}: the package has no file {edit.file}")
         text = texts[edit.file] if edit.file in texts else file.read_text(encoding="utf-8")
         if (times := text.count(edit.old)) != 1:
-            raise CannotApplyError(f"{candidate.name}: text of {edit.file} occurs {times} times, not once: {edit.old!r}")
+            raise CannotApplyError(
+                f"{candidate.name}: text of {edit.file} occurs {times} times, not once: {edit.old!r}"
+            )
         texts[edit.file] = text.replace(edit.old, edit.new)
     for path, text in texts.items():
         if path.endswith(".py"):
@@ -239,7 +241,9 @@ def make(candidate: Candidate, package: Path, folder: Path, version: str = VERSI
     files |= {f"{package.name}/{path}": text.encode() for path, text in edited(candidate, package).items()}
     files = {path.replace(f"{info.name}/", f"{home}/", 1): data for path, data in files.items()}
     files[f"{home}/METADATA"] = _metadata(files[f"{home}/METADATA"].decode(), version, candidate.metadata).encode()
-    files[f"{home}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: make_candidates\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{home}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: make_candidates\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")
     rows.writerows([path, f"sha256={_digest(data)}", len(data)] for path, data in sorted(files.items()))
@@ -334,9 +338,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="candidates; all, faulty or sound for many")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write wheels there, in a folder for each candidate")
     parser.add_argument("--check", action="store_true", help="run the proofs")
-    parser.add_argument("--backend", action="append", choices=BACKENDS, help="run proofs on this one only; may be repeated")
+    parser.add_argument(
+        "--backend", action="append", choices=BACKENDS, help="run proofs on this one only; may be repeated"
+    )
     parser.add_argument("--nox", type=Path, default=ROOT / ".nox", metavar="FOLDER", help="where nox made environments")
-    parser.add_argument("--package", type=Path, help="an installed mithril folder (default: that of NumPy's environment)")
+    parser.add_argument(
+        "--package", type=Path, help="an installed mithril folder (default: that of NumPy's environment)"
+    )
     parser.add_argument("--version", default=VERSION, help=f"version of the wheels (default: {VERSION})")
     parser.add_argument("--verbose", action="store_true", help="show what the proofs print")
     options = parser.parse_args(argv)
@@ -345,7 +353,9 @@ def main(argv: list[str]) -> int:
     many = {"all": everything(), "faulty": faulty(), "sound": sound()}
     if unknown := [name for name in options.names if name not in many and name not in everything()]:
         parser.error(f"no candidate is named {', '.join(unknown)}")
-    chosen = {key: each for name in options.names for key, each in (many.get(name) or {name: everything()[name]}).items()}
+    chosen = {
+        key: each for name in options.names for key, each in (many.get(name) or {name: everything()[name]}).items()
+    }
     if options.out:
         package = options.package or installed(nox=options.nox)
         for name, candidate in chosen.items():

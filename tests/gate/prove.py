@@ -142,7 +142,9 @@ def tools(name: str) -> dict[str, Any]:
     backend = cls()
 
     def tensor(values: object) -> Any:
-        return backend.array(values if type(values).__module__.split(".")[0] in ("torch", "jax", "jaxlib", "mlx") else np.asarray(values))
+        return backend.array(
+            values if type(values).__module__.split(".")[0] in ("torch", "jax", "jaxlib", "mlx") else np.asarray(values)
+        )
 
     def build(model: Any, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
         shapes = {key: list(np.shape(value)) for key, value in (inputs or {}).items() if np.ndim(value)}
@@ -168,7 +170,11 @@ def tools(name: str) -> dict[str, Any]:
     def grads(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
         compiled = build(model, inputs, **options)
         params, data = feed(compiled, inputs)
-        given = {} if "final_cost" in compiled.output_keys else {"output_gradients": weights(compiled.evaluate(params, data))}
+        given = (
+            {}
+            if "final_cost" in compiled.output_keys
+            else {"output_gradients": weights(compiled.evaluate(params, data))}
+        )
         return compiled.evaluate_gradients(params, data, **given)
 
     def code(model: Any, inputs: dict[str, Any] | None = None, **options: Any) -> str:

@@ -109,9 +109,6 @@ def _record(candidate: Candidate) -> Iterator[Finding]:
         place = path.relative_to(candidate.tree).as_posix()
         if path.is_file() and place not in named and not place.endswith((".jws", ".p7s")):
             yield _finding(BREAKS, f"the wheel holds {place}, which RECORD does not name", place)
-    top = {path.name for path in candidate.tree.iterdir() if path.is_dir() and not path.name.endswith(".dist-info")}
-    for name in sorted(top - {PACKAGE, f"{PACKAGE}.libs"}):
-        yield _finding(CATCH_UP, f"the wheel also installs '{name}'", name)
 
 
 def _metadata(candidate: Candidate) -> Message:
@@ -141,6 +138,9 @@ def _promises(candidate: Candidate) -> Iterator[Finding]:
             yield _finding(BREAKS, f"Requires-Python is '{candidate.python}', and the documentation is for Python 3.12")
     except InvalidSpecifier:
         yield _finding(BREAKS, f"Requires-Python is '{candidate.python}', which is no version specifier")
+    top = {path.name for path in candidate.tree.iterdir() if path.is_dir() and not path.name.endswith(".dist-info")}
+    for name in sorted(top - {PACKAGE, f"{PACKAGE}.libs"}):
+        yield _finding(CATCH_UP, f"the wheel also installs '{name}'", name)
     yield from _tags(candidate)
 
 

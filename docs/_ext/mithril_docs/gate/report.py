@@ -73,12 +73,6 @@ class Report:
         return [cause for cause in self.causes if cause.severity == severity]
 
 
-def count(causes: list[Cause], severity: str) -> str:
-    """How many causes are of a severity, in words."""
-    number = sum(cause.severity == severity for cause in causes)
-    return f"{number} {'change' if number == 1 else 'changes'}"
-
-
 def write(told: Report, folder: Path) -> None:
     """Write ``report.json``, ``report.html``, ``junit.xml`` and ``summary.md`` into a folder."""
     content = dataclasses.asdict(told)

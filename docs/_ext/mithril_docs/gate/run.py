@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mithril_docs.backends import BACKENDS
+from mithril_docs.build import npm
 from mithril_docs.build.records import collect
 from mithril_docs.gate import api, cluster, contain, environments, preflight, report
 from mithril_docs.gate.candidate import Candidate, CannotFetchError, fetch, installed
@@ -139,7 +140,9 @@ def main(argv: list[str]) -> int:
         told.quick = gate.quick
         severities = {cause.severity for cause in causes}
         if BREAKS in severities:
-            return _end(told, out, BREAKS_BEHAVIOR, f"{report.count(causes, BREAKS)} break documented behavior")
+            number = len(told.of(BREAKS))
+            words = "1 change breaks" if number == 1 else f"{number} changes break"
+            return _end(told, out, BREAKS_BEHAVIOR, f"{words} documented behavior")
         if CATCH_UP in severities:
             return _end(told, out, CATCHES_UP, "the documentation must catch up")
         return _end(told, out, MAY_SHIP, "may ship; nothing found")
@@ -432,6 +435,7 @@ def _slower(gate: Gate, backend: str, pythons: Path, models: list[str], rounds: 
 def _build_site(gate: Gate) -> None:
     """Build the site from the candidate's results, with the candidate as the package that the reference is made of."""
     start = time.perf_counter()
+    npm.check()
     python = environments.make(gate.candidate, Path(sys.executable), gate.folder / "env" / "site")
     places = ["--root", str(gate.root), "--docs", str(gate.docs), "--store", str(gate.results.root)]
     places += ["--out", str(gate.folder / "site"), "--doctrees", str(gate.folder / "doctrees")]
