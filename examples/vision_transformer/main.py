@@ -147,6 +147,8 @@ def load(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
         )
     if images.dtype.kind not in "biuf" or not 0 < images.std() < np.inf:
         refuse(f"--images {path}: its pixels are no finite, varied numbers")
+    if len(np.unique(labels)) < 2:
+        refuse(f"--images {path}: all its labels are of one class")
     return images.astype(np.float64), labels
 
 

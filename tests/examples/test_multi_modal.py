@@ -51,9 +51,7 @@ def test_words_of_ones_own(backend: str) -> None:
     ("words", "told"),
     [
         (("--steps", "0"), "--steps"),
-        (("--seed", "1.5"), "--seed"),
         (("--backend", "tensorflow"), "tensorflow"),
-        (("--query",), "--query"),
         (("--query", ""), "--query"),
         (("--query", "four", "zwölf"), "'zwölf' must have letters from a to z"),
         (("--query", "twenty one"), "'twenty one'"),
