@@ -136,7 +136,7 @@ def write_whole(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(new, path)
+    new.replace(path)
 
 
 def contiguous(values: Arrays) -> dict[str, np.ndarray]:
@@ -174,8 +174,8 @@ def load(path: Path, settings: Settings, backend: ml.Backend) -> State:
     Raises ``ValueError`` if it belongs to other settings.
     """
     with safe_open(path, "numpy") as file:
-        notes = file.metadata()
-        tensors = {k: file.get_tensor(k) for k in file.keys()}
+        notes, names = file.metadata(), file.keys()
+        tensors = {name: file.get_tensor(name) for name in names}
     saved, now = json.loads(notes["settings"]), identity(settings, backend)
     if other := [k for k in now if saved.get(k) != now[k]]:
         words = ", ".join(f"{k} {saved.get(k)}, not {now[k]}" for k in other)
@@ -279,7 +279,9 @@ def fit(
                 state.validations.append(float(found))
                 if state.waited == 0:
                     state.best = state.params
-                save(folder / "checkpoint.safetensors", state, settings, backend)
+                save(
+                    folder / "checkpoint.safetensors", state, settings, backend
+                )
             log(logs, state, settings, state.step)
             bar.set_postfix_str(f"loss {loss:.2f}", refresh=False)
             bar.update()
