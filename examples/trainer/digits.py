@@ -18,7 +18,6 @@ from mithril.models import (
     Sum,
     Tanh,
 )
-from sklearn.datasets import load_digits
 
 #: The inputs of the network that are data.
 DATA = {"x", "digit"}
@@ -57,6 +56,8 @@ def start(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def samples() -> dict[str, dict[str, np.ndarray]]:
     """1,000 images to learn from, 300 to validate with and 497 to test."""
+    from sklearn.datasets import load_digits  # slow, and not for --help
+
     pixels, digits = load_digits(return_X_y=True)
     x, digit = pixels / 16, np.eye(10)[digits]
     parts = {
