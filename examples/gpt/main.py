@@ -1,14 +1,16 @@
-"""Train a small GPT on a text and let it write; --help lists the options."""
+"""Train a small GPT, or load one, and let it write; --help lists options."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import mithril as ml
 import numpy as np
+from checkpoint import perplexity_of, read_tokenizer, read_weights
 from generation import compile_generator, generate
 from model import gpt, initial_parameters, with_loss
 from tokenizer import Tokenizer, learn_merges
@@ -55,7 +57,8 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(
         prog="main.py",
-        description="Train a small GPT on a text and let it write.",
+        description="Train a small GPT on a text and let it write, "
+        "or let a GPT-2 write.",
     )
     parser.add_argument(
         "--backend", choices=["numpy", "torch", "jax", "mlx"], default="numpy"
@@ -104,13 +107,17 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--heads",
         type=whole(1),
-        default=4,
         help="must divide the width (default 4)",
     )
     parser.add_argument(
+        "--weights",
+        type=Path,
+        help="safetensors file in GPT-2's layout, to load instead of "
+        "training; config.json and merges.txt beside it are read",
+    )
+    parser.add_argument(
         "--prompt",
-        default="The function returns",
-        help="what the model continues",
+        help="what the model continues (default: The function returns)",
     )
     parser.add_argument(
         "--length",
@@ -130,6 +137,12 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
         help="draw from the K most probable tokens (default: from all)",
     )
     given = parser.parse_args(words)
+    if given.weights:
+        for name in ("steps", "merges", "context", "width", "layers"):
+            if getattr(given, name) != parser.get_default(name):
+                refuse(f"--{name} is for training, not for --weights")
+        return given
+    given.heads = given.heads or 4
     if given.width % given.heads:
         refuse(f"--heads {given.heads} does not divide --width {given.width}")
     return given
@@ -162,25 +175,106 @@ def make_backend(name: str) -> ml.Backend:
         )
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, or one line on why there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(f"--text {path}: {error}")
+
+
 def texts(path: Path | None) -> tuple[str, str]:
     """What to train on and what to measure with."""
     if path is None:
         return split_text(reference_paragraphs(50_000))
+    lines = read_text(path).splitlines()
+    return split_text([line for line in lines if line.strip()])
+
+
+def encoded(tokenizer: Any, option: str, text: str, size: int) -> list[int]:
+    """The tokens of a text that an option gave, below the vocabulary size."""
     try:
-        paragraphs = [
-            line
-            for line in path.read_text(encoding="utf-8").splitlines()
-            if line.strip()
-        ]
-    except (OSError, UnicodeDecodeError) as error:
-        refuse(f"--text {path}: {error}")
-    return split_text(paragraphs)
+        tokens = tokenizer.encode(text)
+    except ValueError:
+        refuse(
+            f"{option}: without merges.txt beside the weights, "
+            "write tokens as numbers"
+        )
+    if not tokens:
+        refuse(f"{option}: it is empty")
+    for token in tokens:
+        if not 0 <= token < size:
+            refuse(f"{option}: the model has {size} tokens, and no {token}")
+    return tokens
 
 
-def main() -> None:
+def allow_depth(layers: int) -> None:
+    """Let Python recurse as deep as Mithril does for so many blocks."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2_000 * layers))
+
+
+def load_and_write(given: argparse.Namespace, backend: ml.Backend) -> None:
+    """Load a GPT-2, measure it on a text if there is one, and write."""
+    folder = given.weights.parent
+    try:
+        config, params = read_weights(given.weights, backend, given.heads)
+        tokenizer = read_tokenizer(folder)
+    except ImportError:
+        refuse("--weights needs the package safetensors")
+    except (OSError, ValueError, KeyError) as error:
+        refuse(f"--weights {given.weights}: {error}")
+    size = config["vocabulary"]
+    usual = "The function returns" if (folder / "merges.txt").exists() else "0"
+    words = usual if given.prompt is None else given.prompt
+    prompt = encoded(tokenizer, "--prompt", words, size)
+    text = None
+    if given.text:
+        text = encoded(tokenizer, "--text", read_text(given.text), size)
+        if len(text) < 2:
+            refuse("--text: one token has nothing to predict")
+    count = sum(math.prod(value.shape) for value in params.values())
+    print(
+        f"{count:,} parameters",
+        *(f"{k} {v}" for k, v in config.items()),
+        sep=", ",
+    )
+
+    allow_depth(config["layers"])
+    programs = compile_generator(config, backend)
+    if text:
+        found = perplexity_of(
+            programs[0], params, text, config["context"], backend
+        )
+        print(f"perplexity {found:.4g} on {len(text):,} tokens")
+    rng = np.random.default_rng(given.seed)
+    write(given, backend, tokenizer, programs, params, prompt, rng)
+
+
+def write(
+    given: argparse.Namespace,
+    backend: ml.Backend,
+    tokenizer: Any,
+    programs: Any,
+    params: dict[str, Any],
+    prompt: list[int],
+    rng: np.random.Generator,
+) -> None:
+    """Print the prompt and what the model makes of it."""
+    written = generate(
+        programs,
+        params,
+        prompt,
+        given.length,
+        backend,
+        rng,
+        temperature=given.temperature,
+        top_k=given.top_k,
+    )
+    print(tokenizer.decode(written))
+
+
+def train_and_write(given: argparse.Namespace, backend: ml.Backend) -> None:
     """Learn the tokenizer, train, compare with counting, and write."""
-    given = options()
-    backend = make_backend(given.backend)
     rng = np.random.default_rng(given.seed)
     train_text, held_text = texts(given.text)
 
@@ -202,9 +296,8 @@ def main() -> None:
     held_tokens = held_tokens[
         : (len(held_tokens) - 1) // given.context * given.context + 1
     ]
-    prompt = tokenizer.encode(given.prompt)
-    if not prompt:
-        refuse("--prompt: it is empty")
+    words = "The function returns" if given.prompt is None else given.prompt
+    prompt = encoded(tokenizer, "--prompt", words, vocabulary)
 
     config = {
         "vocabulary": vocabulary,
@@ -213,6 +306,7 @@ def main() -> None:
         "layers": given.layers,
         "heads": given.heads,
     }
+    allow_depth(given.layers)
     compiled = ml.compile(
         with_loss(gpt(**config)),
         backend,
@@ -237,17 +331,18 @@ def main() -> None:
         f"perplexity {found:.1f} on held-out text; "
         f"bigram {bigram:.1f}, trigram {trigram:.1f}"
     )
-    written = generate(
-        compile_generator(config, backend),
-        params,
-        prompt,
-        given.length,
-        backend,
-        rng,
-        temperature=given.temperature,
-        top_k=given.top_k,
-    )
-    print(tokenizer.decode(written))
+    programs = compile_generator(config, backend)
+    write(given, backend, tokenizer, programs, params, prompt, rng)
+
+
+def main() -> None:
+    """Load or train a model, and let it write."""
+    given = options()
+    backend = make_backend(given.backend)
+    if given.weights:
+        load_and_write(given, backend)
+    else:
+        train_and_write(given, backend)
 
 
 if __name__ == "__main__":
