@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from predict import Predict, ReleaseError, batched, check, load
+from predict import (
+    Predict,
+    ReleaseError,
+    batched,
+    check,
+    load,
+    read_manifest,
+)
 from ways import run_release
 
 
@@ -27,6 +34,7 @@ class Releases:
 
     def promote(self, name: str) -> None:
         """Make a release live, if it passes its check in a new process."""
+        read_manifest(self.root / name)
         done = run_release(self.root / name, "--check")
         if done.returncode:
             raise ReleaseError(f"{name}: {done.stderr.strip()}")

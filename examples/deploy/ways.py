@@ -467,8 +467,9 @@ def export(trained: Trained, way: str, folder: Path) -> dict[str, Any]:
         folder / "golden.npz", pixels=pixels, scores=scores(trained, pixels)
     )
     needs = {name: version(name) for name in needed(way, trained.backend)}
+    extra = {"mlx": "mlx[cpu]"} if sys.platform == "linux" else {}
     lines = [
-        f"{'mlx[cpu]' if name == 'mlx' else name}=={number}\n"
+        f"{extra.get(name, name)}=={number}\n"
         for name, number in needs.items()
     ]
     (folder / "requirements.txt").write_text("".join(lines))
