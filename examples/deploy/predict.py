@@ -78,7 +78,11 @@ def load_rebuild(folder: Path, manifest: dict[str, Any]) -> Predict:
     backend = make_backend(manifest["backend"])
     model = import_file(folder / "model.py").MODELS[manifest["model"]]()
     compiled = ml.compile(
-        model, backend, data_keys={"pixels"}, inference=True, jit=False
+        model,
+        backend,
+        data_keys={"pixels"},
+        inference=True,
+        jit=manifest["backend"] == "jax",
     )
     weights = arrays(folder / "weights.npz", backend.array)
     return lambda pixels: compiled.evaluate(

@@ -203,6 +203,7 @@ def with_own_operators(path: Path) -> str:
     """A generated program for NumPy that imports nothing of Mithril.
 
     Each function of Mithril that it calls, directly or not, is copied.
+    Raises RefusedError if one needs other objects of Mithril.
     """
     program = import_file(path)
     sources: dict[str, str] = {}
@@ -214,11 +215,15 @@ def with_own_operators(path: Path) -> str:
                 value = value.func
             if name in sources:
                 continue
-            if inspect.ismodule(value):
-                sources[name] = f"import {value.__name__} as {name}\n"
-            elif inspect.isfunction(value):
+            if inspect.isfunction(value):
                 sources[name] = inspect.getsource(value)
                 copy(names_in(value.__code__), value.__globals__)
+            elif inspect.ismodule(value) and is_foreign(value.__name__):
+                sources[name] = f"import {value.__name__} as {name}\n"
+            elif inspect.isclass(value) and is_foreign(value.__module__):
+                sources[name] = f"from {value.__module__} import {name}\n"
+            else:
+                raise RefusedError(f"standalone: {name} cannot be copied")
 
     copy(names_in(program.evaluate.__code__), vars(program))
     lines = path.read_text().splitlines(keepends=True)
@@ -226,10 +231,16 @@ def with_own_operators(path: Path) -> str:
     header = (
         f"# Made from functions of Mithril {version('mithril')}, which are\n"
         "# Copyright 2022 Synnada, Inc., under the Apache License 2.0.\n\n"
-        "from __future__ import annotations\n\n"
-        "from functools import partial\n"
+        "from __future__ import annotations\n"
     )
-    return "\n\n".join([header, *sources.values(), "".join(own).lstrip()])
+    sources.setdefault("partial", "from functools import partial\n")
+    parts = sorted(sources.values(), key=lambda text: "def " in text)
+    return "\n\n".join([header, *parts, "".join(own).lstrip()])
+
+
+def is_foreign(module: str) -> bool:
+    """Whether a module is not part of Mithril."""
+    return module.partition(".")[0] != "mithril"
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -454,7 +465,11 @@ def export(trained: Trained, way: str, folder: Path) -> dict[str, Any]:
     if reason := reason_against(way, trained.model):
         raise RefusedError(f"{way}: {reason}")
     folder.mkdir(parents=True)
-    WAYS[way].export(trained, folder)
+    try:
+        WAYS[way].export(trained, folder)
+    except Exception:
+        shutil.rmtree(folder)
+        raise
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     size = sum(path.stat().st_size for path in folder.iterdir())
     for name in ("predict.py", "Dockerfile"):
