@@ -281,8 +281,8 @@ class Watch:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status = time.perf_counter(), 500
-        identity = request_id(scope)
+        start = time.perf_counter()
+        identity, status, told = request_id(scope), 500, False
 
         async def receive_in_time() -> Message:
             try:
@@ -293,7 +293,12 @@ class Watch:
                     408, "the body is too slow", {"Connection": "close"}
                 ) from None
 
-        async def send_with_headers(message: Message) -> None:
+        def tell() -> None:
+            nonlocal told
+            told = True
+            self.tell(scope, identity, status, time.perf_counter() - start)
+
+        async def send_and_tell(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -301,12 +306,15 @@ class Watch:
                 if self.service.draining:
                     headers.append((b"connection", b"close"))
                 message = message | {"headers": headers}
+            elif not message.get("more_body"):
+                tell()  # before the client can ask about this request
             await send(message)
 
         try:
-            await self.app(scope, receive_in_time, send_with_headers)
+            await self.app(scope, receive_in_time, send_and_tell)
         finally:
-            self.tell(scope, identity, status, time.perf_counter() - start)
+            if not told:
+                tell()
 
     def tell(
         self, scope: Scope, identity: bytes, status: int, seconds: float
