@@ -72,7 +72,7 @@ for name, widths in {"small": (64, 32, 10), "wide": (64, 2880, 2880, 2880, 10)}.
 
 #: The same network in PyTorch behind a handler as a tutorial has it, less uvicorn's log of each request.
 PLAIN = """
-import json, sys
+import json, socket, sys
 import torch, uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -102,7 +102,7 @@ else:
 @app.get("/ready")
 async def ready():
     return {}
-sock = uvicorn.Config(app, port=0).bind_socket()
+sock = socket.create_server(("127.0.0.1", 0), backlog=2048)
 print(json.dumps({"port": sock.getsockname()[1]}), flush=True)
 config = uvicorn.Config(app, access_log=False, log_level="warning")
 uvicorn.Server(config).run(sockets=[sock])
