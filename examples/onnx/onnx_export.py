@@ -49,7 +49,8 @@ def to_onnx(
     ExportError
         If an operator cannot be translated.
     ValueError
-        If a dynamic axis has a size that was fixed before.
+        If an input has no value, or if a dynamic axis has a size that was
+        fixed before.
     """
     flat, store = compiled._flat_graph, compiled.data_store
     graph = Graph(compiled.backend.precision, compiled.backend.type)
@@ -70,11 +71,14 @@ def to_onnx(
         if key in store.cached_data or key in store.unused_keys:
             continue
         node = flat.connections[key].node
-        inputs = {
-            name: values[end.key]
+        wires = {
+            name: end.key
             for name, end in node.connections.items()
             if name not in ("output", "cache")
         }
+        if missing := sorted(set(wires.values()) - values.keys()):
+            raise ValueError(f"no value for {', '.join(missing)}")
+        inputs = {name: values[wire] for name, wire in wires.items()}
         graph.scope = key
         made = translate(graph, node.model.formula_key, inputs)
         if isinstance(made, Tensor) and graph.is_newest(made):

@@ -8,7 +8,7 @@ constants, and sizes that are not known become tensors of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -372,12 +372,16 @@ class Graph:
             If ONNX refuses the inputs.
         """
         names = [self.tensor(value).name for value in inputs]
+        schema = defs.get_schema(op, OPSET, "")
         self._count += 1
         output = f"/{self.scope}/{op}_{self._count}"
-        node = helper.make_node(op, names, [output], output, **attributes)
+        unused = [f"{output}/{n}" for n in range(1, schema.min_output)]
+        node = helper.make_node(
+            op, names, [output, *unused], output, **attributes
+        )
         try:
             types = shape_inference.infer_node_outputs(
-                defs.get_schema(op, OPSET, ""),
+                schema,
                 node,
                 {name: self._types[name] for name in names},
                 {n: self._values[n] for n in names if n in self._values},
@@ -392,6 +396,47 @@ class Graph:
         found = types[output].tensor_type
         dtype = helper.tensor_dtype_to_np_dtype(found.elem_type)
         return Tensor(self, output, dtype, tuple(map(dim, found.shape.dim)))
+
+    def repeat(
+        self,
+        count: int,
+        states: Sequence[Tensor],
+        body: Callable[..., Sequence[Tensor]],
+    ) -> list[Tensor]:
+        """Run nodes several times, with the operator Loop.
+
+        Parameters
+        ----------
+        count
+            How often.
+        states
+            What the first run starts from.
+        body
+            From the states to the next ones, of the same types and sizes.
+        """
+        outer, sizes = self.nodes, dict(self._sizes)
+        self._count += 1
+        name, self.nodes = f"/{self.scope}/Loop_{self._count}", []
+        step = self.known(f"{name}/step", np.int64, ())
+        again = self.known(f"{name}/again", bool, ())
+        inner = [
+            self.known(f"{name}/state_{n}", state.dtype, state.shape)
+            for n, state in enumerate(states)
+        ]
+        results = [again, *body(*inner)]
+        ends = [describe(self.add("Identity", made)) for made in results]
+        starts = [describe(tensor) for tensor in (step, again, *inner)]
+        graph = helper.make_graph(self.nodes, name, starts, ends)
+        self.nodes, self._sizes = outer, sizes
+        values = [self.constant(count, np.int64), self.constant(True)]
+        names = [value.name for value in (*values, *states)]
+        outputs = [f"{name}/{n}" for n in range(len(states))]
+        node = helper.make_node("Loop", names, outputs, name, body=graph)
+        self.nodes.append(node)
+        return [
+            self.known(output, state.dtype, state.shape)
+            for output, state in zip(outputs, states, strict=True)
+        ]
 
     def is_newest(self, tensor: Tensor) -> bool:
         """Whether the last node made this tensor, and it has no name yet."""
@@ -444,9 +489,11 @@ class Graph:
         """The quotient rounded down, as Python rounds it.
 
         ``Floor(left / right)`` would be wrong where the division rounds up
-        to a whole number: 1.0 // 0.1 is 9.
+        to a whole number: 1.0 // 0.1 is 9. MLX rounds that way.
         """
         left, right = self.match(left, right)
+        if self.backend == "mlx" and left.kind == "f":
+            return self.add("Floor", self.add("Div", left, right))
         whole = self.add("Div", left - left % right, right)
         return self.add("Round", whole) if left.kind == "f" else whole
 
@@ -571,7 +618,7 @@ class Graph:
             if made.name != key:
                 made = self.rename(self.add("Identity", made), key)
             infos.append(describe(made))
-        used = {name for node in self.nodes for name in node.input}
+        used = set(names_read(self.nodes))
         arrays = [
             numpy_helper.from_array(array, name)
             for name, array in self.arrays.items()
@@ -598,6 +645,14 @@ def dim(size: Any) -> Size:
     if size.HasField("dim_value"):
         return size.dim_value
     return size.dim_param or None
+
+
+def names_read(nodes: Iterable[onnx.NodeProto]) -> Iterable[str]:
+    """The names of all inputs of nodes, also inside of loops."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            yield from names_read(attribute.g.node)
 
 
 def describe(tensor: Tensor) -> onnx.ValueInfoProto:

@@ -554,7 +554,11 @@ def primitive_accuracy(graph: Graph, input1: Tensor, input2: Any) -> Tensor:
 
 @operator
 def auc_core(graph: Graph, input: Tensor, label: Tensor) -> Tensor:
-    levels = graph.add("Unique", input, sorted=1)[::-1]
+    if graph.backend == "jax":  # A point for each of several equal scores.
+        count = graph.vector([input.size(0)])
+        levels = graph.add("TopK", input, count)
+    else:
+        levels = graph.add("Unique", input, sorted=1)[::-1]
     above = input >= levels[:, None]
     rates = []
     for sort in (label == 1, label != 1):
@@ -709,11 +713,6 @@ def ones_with_zero_diag(graph: Graph, N: Any, M: Any) -> Tensor:  # noqa: N803
 
 
 @operator
-def tsne_p_joint(graph: Graph, **inputs: Any) -> Tensor:
-    raise NotDoneError("a search that would need ONNX's operator Loop")
-
-
-@operator
 def norm_modifier(graph: Graph, input: Tensor) -> Tensor:
     inner = ((input - 1.0) % 8.0) / 8.0 - 0.5
     return (1.0 - abs(inner) * 2.0) * 4.0 + 1.0
@@ -725,6 +724,43 @@ def distance_matrix(
 ) -> Tensor:
     apart = abs(left[:, None, :] - right[None, :, :])
     return graph.reduce("ReduceSum", apart**norm, 2)
+
+
+@operator
+def tsne_p_joint(
+    graph: Graph,
+    squared_distances: Tensor,
+    target_perplexity: Any,
+    threshold: Any,
+) -> Tensor:
+    """Halve an interval for the width of each row, a fixed number of times."""
+    count = squared_distances.size(0)
+    others = ones_with_zero_diag(graph, count, None)
+
+    def shares(width: Tensor) -> Tensor:
+        closeness = -squared_distances / (width * width * 2)
+        weights = graph.add("Exp", closeness) * others
+        return weights / graph.reduce("ReduceSum", weights, 1, True)
+
+    def halve(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        middle = (low + high) / 2
+        share = graph.elementwise("Max", shares(middle), threshold)
+        share = graph.elementwise("Min", share, 1 - threshold)
+        terms = share * graph.add("Log", share)
+        entropy = -graph.reduce("ReduceSum", terms, 1, True)
+        wide = graph.add("Exp", entropy) > target_perplexity
+        return (
+            graph.where(wide, low, middle),
+            graph.where(wide, middle, high),
+        )
+
+    zeros = squared_distances[:, :1] * 0
+    low, high = graph.repeat(50, [zeros, zeros + 1001], halve)
+    width = (low + high) / 2
+    # NumPy and PyTorch use the width of the column here, not of the row.
+    columns = graph.backend in ("numpy", "torch")
+    share = shares(width.T if columns else width)
+    return (share + share.T) / (count * 2)
 
 
 @operator
