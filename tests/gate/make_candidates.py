@@ -1,7 +1,9 @@
 """Make candidates for the release gate: wheels of the installed Mithril with a fault, or with a change that is sound.
 
-    python tests/gate/make_candidates.py NAME... --out FOLDER      # wheels; ``all`` for every one, ``faulty``, ``sound``
-    python tests/gate/make_candidates.py all --check               # run the proofs of what the candidates change
+    python tests/gate/make_candidates.py NAME... --out FOLDER    # wheels
+    python tests/gate/make_candidates.py NAME... --check         # proofs that the candidates do what they are named for
+
+``all``, ``faulty`` and ``sound`` name many candidates.
 
 ``faults.toml`` and ``sound.toml`` say what a candidate changes. :func:`make` writes its wheel, :func:`make_tree` the
 same files as a folder. Proofs run in the environments of the backends, several in one process (``prove.py``).
@@ -21,11 +23,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -116,7 +118,7 @@ def read(file: Path) -> dict[str, Candidate]:
     """
     found: dict[str, Candidate] = {}
     for entry in tomllib.loads(file.read_text(encoding="utf-8"))["candidate"]:
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
         fields["edits"] = tuple(Edit(**edit) for edit in entry.get("edits", ()))
         try:
             candidate = Candidate(**fields)
@@ -175,7 +177,9 @@ def edited(candidate: Candidate, package: Path) -> dict[str, str]:
             raise CannotApplyError(f"{candidate.name}: the package has no file {edit.file}")
         text = texts[edit.file] if edit.file in texts else file.read_text(encoding="utf-8")
         if (times := text.count(edit.old)) != 1:
-            raise CannotApplyError(f"{candidate.name}: text of {edit.file} occurs {times} times, not once: {edit.old!r}")
+            raise CannotApplyError(
+                f"{candidate.name}: text of {edit.file} occurs {times} times, not once: {edit.old!r}"
+            )
         texts[edit.file] = text.replace(edit.old, edit.new)
     for path, text in texts.items():
         if path.endswith(".py"):
@@ -239,7 +243,9 @@ def make(candidate: Candidate, package: Path, folder: Path, version: str = VERSI
     files |= {f"{package.name}/{path}": text.encode() for path, text in edited(candidate, package).items()}
     files = {path.replace(f"{info.name}/", f"{home}/", 1): data for path, data in files.items()}
     files[f"{home}/METADATA"] = _metadata(files[f"{home}/METADATA"].decode(), version, candidate.metadata).encode()
-    files[f"{home}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: make_candidates\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{home}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: make_candidates\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")
     rows.writerows([path, f"sha256={_digest(data)}", len(data)] for path, data in sorted(files.items()))
@@ -296,6 +302,8 @@ class Proof:
         """Why this proves nothing; empty where all is well."""
         where = f"{self.candidate.name} on {self.backend}"
         first, second = self.before
+        if broken := [said for said in (first, second, self.after) if said.startswith("BROKEN")]:
+            return f"{where}: {broken[0]}"
         if first != second:
             return f"{where}: two runs with the unchanged package differ: {first!r}, {second!r}"
         if first.startswith("RAISED"):
@@ -334,9 +342,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="candidates; all, faulty or sound for many")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write wheels there, in a folder for each candidate")
     parser.add_argument("--check", action="store_true", help="run the proofs")
-    parser.add_argument("--backend", action="append", choices=BACKENDS, help="run proofs on this one only; may be repeated")
+    parser.add_argument(
+        "--backend", action="append", choices=BACKENDS, help="run proofs on this one only; may be repeated"
+    )
     parser.add_argument("--nox", type=Path, default=ROOT / ".nox", metavar="FOLDER", help="where nox made environments")
-    parser.add_argument("--package", type=Path, help="an installed mithril folder (default: that of NumPy's environment)")
+    parser.add_argument(
+        "--package", type=Path, help="an installed mithril folder (default: that of NumPy's environment)"
+    )
     parser.add_argument("--version", default=VERSION, help=f"version of the wheels (default: {VERSION})")
     parser.add_argument("--verbose", action="store_true", help="show what the proofs print")
     options = parser.parse_args(argv)
@@ -345,7 +357,9 @@ def main(argv: list[str]) -> int:
     many = {"all": everything(), "faulty": faulty(), "sound": sound()}
     if unknown := [name for name in options.names if name not in many and name not in everything()]:
         parser.error(f"no candidate is named {', '.join(unknown)}")
-    chosen = {key: each for name in options.names for key, each in (many.get(name) or {name: everything()[name]}).items()}
+    chosen = {
+        key: each for name in options.names for key, each in (many.get(name) or {name: everything()[name]}).items()
+    }
     if options.out:
         package = options.package or installed(nox=options.nox)
         for name, candidate in chosen.items():
@@ -369,26 +383,6 @@ def _report(chosen: dict[str, Candidate], options: argparse.Namespace) -> int:
             print(f"{proof.candidate.name} on {proof.backend}: {proof.before[0]} -> {proof.after}", flush=True)
     print(f"{proofs} proofs of {len(chosen)} candidates, {problems} failed")
     return int(bool(problems))
-
-
-@dataclasses.dataclass
-class Room:
-    """A folder for the trees of candidates, one at a time."""
-
-    package: Path
-
-    def __enter__(self) -> Room:
-        self._folder = tempfile.TemporaryDirectory(prefix="candidates-")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-    def tree(self, candidate: Candidate) -> Path:
-        """The tree of a candidate; the one before is gone."""
-        place = Path(self._folder.name) / "tree"
-        shutil.rmtree(place, ignore_errors=True)
-        return make_tree(candidate, self.package, place)
 
 
 if __name__ == "__main__":
