@@ -1,7 +1,9 @@
 """Make candidates for the release gate: wheels of the installed Mithril with a fault, or with a change that is sound.
 
-    python tests/gate/make_candidates.py NAME... --out FOLDER      # wheels; ``all`` for every one, ``faulty``, ``sound``
-    python tests/gate/make_candidates.py all --check               # run the proofs of what the candidates change
+    python tests/gate/make_candidates.py NAME... --out FOLDER    # wheels
+    python tests/gate/make_candidates.py NAME... --check         # proofs that the candidates do what they are named for
+
+``all``, ``faulty`` and ``sound`` name many candidates.
 
 ``faults.toml`` and ``sound.toml`` say what a candidate changes. :func:`make` writes its wheel, :func:`make_tree` the
 same files as a folder. Proofs run in the environments of the backends, several in one process (``prove.py``).
@@ -21,11 +23,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -116,7 +118,7 @@ def read(file: Path) -> dict[str, Candidate]:
     """
     found: dict[str, Candidate] = {}
     for entry in tomllib.loads(file.read_text(encoding="utf-8"))["candidate"]:
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
         fields["edits"] = tuple(Edit(**edit) for edit in entry.get("edits", ()))
         try:
             candidate = Candidate(**fields)
@@ -300,6 +302,8 @@ class Proof:
         """Why this proves nothing; empty where all is well."""
         where = f"{self.candidate.name} on {self.backend}"
         first, second = self.before
+        if broken := [said for said in (first, second, self.after) if said.startswith("BROKEN")]:
+            return f"{where}: {broken[0]}"
         if first != second:
             return f"{where}: two runs with the unchanged package differ: {first!r}, {second!r}"
         if first.startswith("RAISED"):
@@ -379,26 +383,6 @@ def _report(chosen: dict[str, Candidate], options: argparse.Namespace) -> int:
             print(f"{proof.candidate.name} on {proof.backend}: {proof.before[0]} -> {proof.after}", flush=True)
     print(f"{proofs} proofs of {len(chosen)} candidates, {problems} failed")
     return int(bool(problems))
-
-
-@dataclasses.dataclass
-class Room:
-    """A folder for the trees of candidates, one at a time."""
-
-    package: Path
-
-    def __enter__(self) -> Room:
-        self._folder = tempfile.TemporaryDirectory(prefix="candidates-")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-    def tree(self, candidate: Candidate) -> Path:
-        """The tree of a candidate; the one before is gone."""
-        place = Path(self._folder.name) / "tree"
-        shutil.rmtree(place, ignore_errors=True)
-        return make_tree(candidate, self.package, place)
 
 
 if __name__ == "__main__":

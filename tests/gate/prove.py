@@ -29,7 +29,8 @@ of the candidate. A proof may use, beside all of Python:
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
+import importlib.util
 import io
 import json
 import os
@@ -37,15 +38,16 @@ import re
 import select
 import signal
 import sys
+import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from make_candidates import Candidate, Room, everything
+from make_candidates import Candidate, everything, make_tree
 
-from mithril_docs.backends import BACKENDS
+from mithril_docs.backends import BACKENDS, mithril_folder
 
 #: Seconds that a proof may take.
 TIMEOUT = 300
@@ -64,27 +66,29 @@ def main(backend: str, names: list[str]) -> None:
     os.environ.update(OMP_NUM_THREADS="1", XLA_FLAGS="--xla_cpu_multi_thread_eigen=false")
     for name in ["numpy", *FRAMEWORK[backend]]:
         importlib.import_module(name)
-    spec = importlib.util.find_spec("mithril")  # type: ignore[attr-defined]
-    package = Path(spec.submodule_search_locations[0])
-    proofs = [(name, everything()[name]) for name in names]
-    before = json.loads(in_fork(lambda: _before(proofs, backend), TIMEOUT * (1 + len(proofs))))
-    with Room(package) as room:
-        for name, candidate in proofs:
-            tree = room.tree(candidate)
-            print(json.dumps([name, *before[name], in_fork(lambda: _after(candidate, backend, tree))]), flush=True)
+    package = mithril_folder()
+    proofs = [everything()[name] for name in names]
+    before = json.loads(in_fork(functools.partial(_before, proofs, backend), TIMEOUT * (1 + len(proofs))))
+    for each in proofs:
+        with tempfile.TemporaryDirectory(prefix="candidate-") as folder:
+            tree = make_tree(each, package, Path(folder))
+            after = in_fork(functools.partial(_after, each, backend, tree))
+        print(json.dumps([each.name, *before[each.name], after]), flush=True)
 
 
-def _before(proofs: list[tuple[str, Candidate]], backend: str) -> str:
+def _before(proofs: list[Candidate], backend: str) -> str:
     """What proofs print with the installed package, twice, as JSON. Mithril is imported once for all of them."""
     exec(BACKENDS[backend].startup or "import mithril", {})
-    return json.dumps({name: [in_fork(lambda: prove(each, backend)) for _ in range(2)] for name, each in proofs})
+    runs = {each.name: functools.partial(prove, each, backend) for each in proofs}
+    return json.dumps({name: [in_fork(run), in_fork(run)] for name, run in runs.items()})
 
 
 def _after(candidate: Candidate, backend: str, tree: Path) -> str:
     sys.path.insert(0, str(tree))
     said = prove(candidate, backend)
-    home = Path(sys.modules["mithril"].__file__ or "")
-    assert home.is_relative_to(tree), f"{home} is not the candidate's"
+    used = sys.modules.get("mithril")
+    if used and not Path(used.__file__ or "").is_relative_to(tree):
+        raise RuntimeError(f"{used.__file__} was imported, not the candidate")
     return said
 
 
@@ -109,7 +113,7 @@ def in_fork(function: Callable[[], str], seconds: float = TIMEOUT) -> str:
         try:
             said = function()
         except BaseException as error:
-            said = f"RAISED {type(error).__name__}: {error}"
+            said = f"BROKEN {type(error).__name__}: {error}"
         with os.fdopen(theirs, "w", encoding="utf-8") as pipe:
             pipe.write(said)
         os._exit(0)
@@ -118,7 +122,7 @@ def in_fork(function: Callable[[], str], seconds: float = TIMEOUT) -> str:
     while True:
         if not select.select([ours], [], [], seconds)[0]:
             os.kill(child, signal.SIGKILL)
-            parts = [b"RAISED TimeoutError: nothing came"]
+            parts = [f"BROKEN nothing came for {seconds:g} s".encode()]
             break
         part = os.read(ours, 65536)
         if not part:
@@ -126,7 +130,7 @@ def in_fork(function: Callable[[], str], seconds: float = TIMEOUT) -> str:
         parts.append(part)
     os.close(ours)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return b"".join(parts).decode() or f"RAISED exit status {status}"
+    return b"".join(parts).decode() or (f"BROKEN exit status {status}" if status else "")
 
 
 def tools(name: str) -> dict[str, Any]:
@@ -142,9 +146,7 @@ def tools(name: str) -> dict[str, Any]:
     backend = cls()
 
     def tensor(values: object) -> Any:
-        return backend.array(
-            values if type(values).__module__.split(".")[0] in ("torch", "jax", "jaxlib", "mlx") else np.asarray(values)
-        )
+        return backend.array(np.asarray(values))
 
     def build(model: Any, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
         shapes = {key: list(np.shape(value)) for key, value in (inputs or {}).items() if np.ndim(value)}
