@@ -71,7 +71,8 @@ def moved(was: str, now: str, tolerance: float = ROUNDING) -> str:
     if was == now:
         return ""
     first, second = _ADDRESS.sub("0x", was), _ADDRESS.sub("0x", now)
-    skeletons = [" ".join(_NUMBER.sub("#", text).split()) for text in (first, second)]
+    # NumPy pads numbers, so how much space is between them depends on their digits.
+    skeletons = ["".join(_NUMBER.sub("#", text).split()) for text in (first, second)]
     if skeletons[0] != skeletons[1]:
         return "shows other words"
     numbers = list(zip(_NUMBER.findall(first), _NUMBER.findall(second), strict=True))

@@ -54,6 +54,7 @@ class Gate:
     folder: Path
     backends: list[str]
     quick: bool
+    patience: float
     jobs: int
     documented: Candidate
     candidate: Candidate
@@ -86,6 +87,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="nox -s gate --", description=__doc__)
     parser.add_argument("requirement", help="a version, a wheel, a folder, or a requirement that pip takes")
     parser.add_argument("--quick", action="store_true", help="files, public names and models; no page, no site")
+    parser.add_argument("--skip", nargs="+", choices=("site", "speed"), default=[], help="leave this out")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that a cell or model may always take")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS), help="on these alone")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of conf.py")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
@@ -112,7 +115,8 @@ def main(argv: list[str]) -> int:
         changed = changes(documented.tree, candidate.tree)
         gate = Gate(
             options.root.resolve(), options.docs.resolve(), Store(options.store.resolve()),
-            out / "candidates" / candidate.digest[:12], options.backends, options.quick, max(options.jobs, 1),
+            out / "candidates" / candidate.digest[:12], options.backends, options.quick, options.patience,
+            max(options.jobs, 1),
             documented, candidate, changed, find_pages(options.docs.resolve()),
         )  # fmt: skip
         gate.findings += looked.findings
@@ -130,8 +134,9 @@ def main(argv: list[str]) -> int:
             return MAY_SHIP
         _run(gate, tasks, options.scheduler)
         _compare(gate)
-        _measure_speed(gate, options.pythons.resolve())
-        if not gate.quick:
+        if "speed" not in options.skip:
+            _measure_speed(gate, options.pythons.resolve())
+        if not gate.quick and "site" not in options.skip:
             _build_site(gate)
         causes = group(gate.findings, gate.reached, changed, gate.cards, (documented.tree, candidate.tree))
         told.causes, told.counts = causes, gate.counts
@@ -292,9 +297,9 @@ def _run(gate: Gate, tasks: list[Task], scheduler: str | None) -> None:
         pages = [task for task in own if task.kind == "page"]
         if pages:
             waits = gate.folder / "patience.json"
-            waits.write_text(json.dumps({task.name: max(PATIENCE, SLACK * task.seconds) for task in pages}))
+            waits.write_text(json.dumps({task.name: max(gate.patience, SLACK * task.seconds) for task in pages}))
             words = [word for task in pages for word in ("--only", task.name)]
-            limit = 600 + sum(max(PATIENCE, SLACK * task.seconds) for task in pages)
+            limit = 600 + sum(max(gate.patience, SLACK * task.seconds) for task in pages)
             ended = _contained(
                 gate, backend, "execute", *words, "--jobs", str(gate.jobs), "--patience", str(waits), limit=limit
             )
@@ -304,7 +309,15 @@ def _run(gate: Gate, tasks: list[Task], scheduler: str | None) -> None:
             words = [word for task in models for word in ("--model", task.name)]
             limit = 600 + 60.0 * len(models)
             ended = _contained(
-                gate, backend, "models", *words, "--jobs", str(gate.jobs), "--timeout", "60", limit=limit
+                gate,
+                backend,
+                "models",
+                *words,
+                "--jobs",
+                str(gate.jobs),
+                "--timeout",
+                str(2 * gate.patience),
+                limit=limit,
             )
             _note_lateness(gate, ended, backend, "models")
         if own:
