@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -98,9 +99,11 @@ def test_a_new_environment_gives_the_same_outputs(backend: str, registry: Regist
     manifest = json.loads(stored.read_text())
     pins = next((folder / "mlruns").rglob("requirements.txt")).read_text().split()
     assert sorted(pins) == sorted(f"{name}=={v}" for name, v in manifest["environment"]["packages"].items())
-    python = make_environment(tmp_path / ".venv", *pins)
     away = folder / "away"
-    run(python, "fresh.py", folder=away)
+    try:
+        run(make_environment(tmp_path / ".venv", *pins), "fresh.py", folder=away)
+    finally:
+        shutil.rmtree(tmp_path / ".venv", ignore_errors=True)
     here = np.load(folder / "here.npy")
     assert here.shape == (169, 1) and np.ptp(here) > 1
     np.testing.assert_array_equal(np.load(away / "own.npy"), here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import pty
 import random
@@ -149,7 +150,7 @@ def assert_logs_are_right(backend: str, folder: Path) -> None:
     losses = losses_of(folder)
     assert [step for step, _ in found["loss/train"]] == [step for step, _ in losses]
     assert [loss for _, loss in found["loss/train"]] == pytest.approx([loss for _, loss in losses], rel=1e-6)
-    assert len(found["loss/validation"]) == len(losses) // 3
+    assert len(found["loss/validation"]) == math.ceil(len(losses) / 3)
 
 
 def test_interrupted_by_a_person_it_says_how_to_continue(tmp_path: Path) -> None:
