@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_candidates import Candidate, everything, installed, make  # noqa: E402
+from make_candidates import Candidate, everything, installed, make
 
 ROOT = Path(__file__).parent.parent.parent
 #: The least that is asked of the gate.

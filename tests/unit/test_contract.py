@@ -83,6 +83,8 @@ def headings_of(page: Page) -> list[str]:
 def test_names_in_prose_exist(page: Page) -> None:
     """A name of Mithril's that prose sets as code is one that the installed package has."""
     code = "\n".join(cell.source for cell in page.cells if cell.code)
+    code += "\n".join(path.read_text(encoding="utf-8") for path in page.files if path.suffix == ".py")
+    code += " ".join(block.argument for _, block in page.walk() if block.name == "literalinclude")
     known = {*package.models(), *dir(package.installed()), *dir(builtins), *re.findall(r"\w+", code)}
     known |= {name for place in places() for name in place.scope.split(".")}  # what raises may be no public name
     known |= {name for cell in page.cells for words in cell.metadata.get("raises", {}).values() for name in words}

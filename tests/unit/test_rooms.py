@@ -33,6 +33,7 @@ ROOMS = {
     "site": {"rendered"},
     "reference": {"rendered"},
     "errors": {"rendered"},
+    "gate": set(),
     "commands": set(),
 }
 #: Rooms whose code may run inside Sphinx.

@@ -16,6 +16,8 @@ the top             everywhere                                      everything
 ``site/``           inside Sphinx                                   what Sphinx rendered
 ``reference/``      inside Sphinx, beside the stood-in frameworks   what Sphinx rendered
 ``errors/``         inside Sphinx                                   what Sphinx rendered
+``gate/``           in the release gate, in an environment of its   nothing
+                    own; it starts the rooms above beside Mithril
 ``commands/``       what nox calls and no page depends on           nothing
 =================== =============================================== ==========================================
 

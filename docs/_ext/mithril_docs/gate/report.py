@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.gate.causes import Cause
@@ -78,8 +78,8 @@ def write(told: Report, folder: Path) -> None:
     content = dataclasses.asdict(told)
     content["causes"] = [dataclasses.asdict(cause) | {"severity": cause.severity} for cause in told.causes]
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    place = Environment(loader=PackageLoader("mithril_docs.gate", "."), autoescape=select_autoescape(["html"]))
-    page = place.get_template("report.html").render(told=told, headings=HEADINGS, shown=SHOWN, backends=BACKENDS)
+    place = Environment(loader=PackageLoader("mithril_docs.gate", "."), autoescape=True)
+    page = place.get_template("report.html.jinja").render(told=told, headings=HEADINGS, shown=SHOWN, backends=BACKENDS)
     (folder / "report.html").write_text(page, encoding="utf-8")
     (folder / "junit.xml").write_bytes(_junit(told))
     (folder / "summary.md").write_text(markdown(told), encoding="utf-8")
