@@ -18,6 +18,9 @@ from telemetry import log_json
 
 log = logging.getLogger("service")
 
+#: Seconds that clients who are connected have when the port is closed.
+LAST_SECONDS = 0.5
+
 
 def options(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -112,8 +115,9 @@ class Server(uvicorn.Server):
 
     On SIGTERM or SIGINT, uvicorn closes its port at once and, after its last
     answer, ends by the signal. This one first drains: for some seconds it
-    says that it is not ready and closes each connection after its answer. A
-    second signal ends it at once.
+    says that it is not ready and closes each connection after its answer.
+    Then it closes its port, but still answers who is connected. A second
+    signal ends it at once.
     """
 
     def __init__(
@@ -130,11 +134,15 @@ class Server(uvicorn.Server):
         self.closes_at = time.monotonic() + self.drain
 
     async def on_tick(self, counter: int) -> bool:
-        """Drain, and stop when drained or if the model cannot be served."""
+        """Drain, close the port and stop, each when its time has come."""
+        now = time.monotonic()
         if self.closes_at < float("inf") and not self.service.draining:
             log.info("draining")
             self.service.drain()
-        if self.service.failure or time.monotonic() >= self.closes_at:
+        if now >= self.closes_at:
+            for server in self.servers:
+                server.close()
+        if self.service.failure or now >= self.closes_at + LAST_SECONDS:
             self.should_exit = True
         return await super().on_tick(counter)
 

@@ -165,7 +165,7 @@ class Bench:
                 with self.served(backend, "wide", "--max-batch", str(most), "--timeout", "60") as server:
                     found = self.ask(server, "wide", self.options.seconds, where)
                     filled = server.metric("batch_rows_sum") / server.metric("batch_rows_count")
-                rate[most] = found.answered / self.options.seconds
+                rate[most] = found.rate
                 rows[where] = {
                     "a second": rate[most],
                     "p50 ms": 1000 * statistics.median(found.seconds),
@@ -251,7 +251,7 @@ class Bench:
                 for name, start in servers.items():
                     with start() as server:
                         found = self.ask(server, network, seconds, name, clients=50)
-                        rates[name].append(found.answered / seconds)
+                        rates[name].append(found.rate)
             for name, found_rates in rates.items():
                 row = {"a second": statistics.median(found_rates)}
                 for kind in ("plain def", "plain async"):

@@ -117,6 +117,8 @@ class Load:
     ----------
     seconds
         From each request to its answer.
+    took
+        Seconds until the last client was done.
     statuses
         How often each status came.
     wrong
@@ -135,10 +137,16 @@ class Load:
     unanswered: int = 0
     cut: int = 0
     refused: int = 0
+    took: float = 0
 
     @property
     def answered(self) -> int:
         return sum(self.statuses.values())
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answered / self.took
 
 
 def request(body: bytes, path: str = "/predict") -> bytes:
@@ -157,11 +165,11 @@ def load(
     """
     found = Load()
     taken = itertools.cycle(requests)
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
     left = itertools.count()
 
     def following() -> tuple[bytes, bytes] | None:
-        return next(taken) if time.perf_counter() < end and next(left) < most else None
+        return next(taken) if time.perf_counter() < start + seconds and next(left) < most else None
 
     class Client(asyncio.Protocol):
         def __init__(self) -> None:
@@ -221,4 +229,5 @@ def load(
         await asyncio.gather(*(client() for _ in range(clients)))
 
     asyncio.run(all_clients())
+    found.took = time.perf_counter() - start
     return found
