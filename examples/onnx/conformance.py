@@ -8,7 +8,6 @@ be named instead, with models of your own.
 
 from __future__ import annotations
 
-import argparse
 import textwrap
 import tomllib
 import zlib
@@ -20,7 +19,7 @@ from typing import Any
 import mithril as ml
 import mithril.models
 import numpy as np
-from backends import BACKENDS, make_backend
+from command_line import BACKENDS, Parser, make_backend, refuse
 from onnx_export import check, run, session, to_numpy, to_onnx
 from onnx_graph import NotDoneError, NotExpressibleError
 from onnx_target import OnnxBackend
@@ -33,6 +32,7 @@ STATES = {
     "equal": "exported and equal",
     "different": "exported and different",
     "alone": "exported, but the backend cannot run it",
+    "not run": "exported, but ONNX Runtime cannot run it",
     "not expressible": "not expressible in ONNX",
     "not done": "not done",
     "not compiled": "not compiled by Mithril",
@@ -84,7 +84,10 @@ def outcome(
         return Outcome("not expressible", str(error))
     except NotDoneError as error:
         return Outcome("not done", str(error))
-    found = run(session(model), data)
+    try:
+        found = run(session(model), data)
+    except Exception as error:
+        return Outcome("not run", str(error).split("\n")[0])
     if wanted is None:
         return Outcome("alone", words)
     for key, value in wanted.items():
@@ -174,11 +177,21 @@ def indented(text: str, later: str) -> list[str]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table. The status is 1 where a model came out different."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="?", type=Path, default=MODELS)
+    parser = Parser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "models",
+        nargs="?",
+        type=Path,
+        default=MODELS,
+        help="a file like models.toml (default: every model of Mithril)",
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="numpy")
     given = parser.parse_args(words)
-    found = dict(outcomes(make_backend(given.backend), given.models))
+    backend = make_backend(given.backend)
+    try:
+        found = dict(outcomes(backend, given.models))
+    except (OSError, ValueError) as error:
+        refuse(f"{given.models}: {error}")
     print(table(found))
     return int(any(o.state == "different" for o in found.values()))
 

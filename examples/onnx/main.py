@@ -7,34 +7,21 @@ import re
 import runpy
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import mithril as ml
 import numpy as np
 import onnx
-from backends import BACKENDS, make_backend
+from command_line import BACKENDS, Parser, make_backend, refuse
 from onnx_export import check, run, session, to_numpy, to_onnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 #: Types that an input may have, of which the first is meant without a word.
 TYPES = ("float32", "float64", "float16", "int32", "int64", "bool")
-
-
-class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        refuse(message)
-
-
-def refuse(message: str) -> NoReturn:
-    """End with one line that says what to change."""
-    print(f"main.py: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
 
 
 @dataclass(frozen=True)
@@ -84,6 +71,19 @@ def input_of(word: str) -> Input:
     )
 
 
+def from_zero(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A number from 0 up, for an option."""
+
+    def number(word: str) -> Any:
+        value = kind(word)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{word} is no number from 0 up")
+        return value
+
+    number.__name__ = "number"
+    return number
+
+
 def options(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(prog="main.py", description=__doc__)
@@ -120,11 +120,14 @@ def options(words: Sequence[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=Path("model.onnx"), metavar="FILE"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the random numbers"
+        "--seed",
+        type=from_zero(int),
+        default=0,
+        help="of the random numbers (default 0)",
     )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=from_zero(float),
         default=1e-5,
         help="how far outputs may differ (default 1e-5)",
     )
@@ -245,10 +248,7 @@ def main(words: Sequence[str] | None = None) -> int:
     batches = [examples(given, data, 0)]
     if not data and any(one.dynamic for one in given.inputs):
         batches.append(examples(given, data, 1))
-    try:
-        backend = make_backend(given.backend)
-    except (ImportError, RuntimeError) as error:
-        refuse(f"--backend {given.backend}: {error}")
+    backend = make_backend(given.backend)
     keys = {"inference": True, "jit": False}
     try:
         needed = open_inputs(ml.compile(model, backend, **keys))

@@ -276,7 +276,7 @@ class Graph:
         self.backend = backend
         self.float = np.dtype(f"float{precision}")
         self.integer = np.dtype(f"int{precision}")
-        self.scope = "constant"
+        self.scope = "graph"
         self.nodes: list[onnx.NodeProto] = []
         self.inputs: list[Tensor] = []
         self.arrays: dict[str, np.ndarray] = {}

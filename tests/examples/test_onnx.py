@@ -177,6 +177,7 @@ def states(printed: str) -> dict[str, str]:
         "exported and equal": "equal",
         "exported and different": "different",
         "exported, but the backend cannot run it": "alone",
+        "exported, but ONNX Runtime cannot run it": "not run",
         "not expressible in ONNX": "not expressible",
         "not done": "not done",
         "not compiled by Mithril": "not compiled",
@@ -339,6 +340,8 @@ BAD = {
     "a wrong size": ([NETWORK, "--input", "x=N,63", "--weights", "all.st"], "Incompatible dimensions for matrix"),
     "a bad input": ([NETWORK, "--input", "x=N:64"], "'x=N:64': the type is one of float32"),
     "a worse input": ([NETWORK, "--input", "x"], "'x' is not of the form NAME=SIZE,SIZE:TYPE"),
+    "a negative seed": ([NETWORK, "--input", "x=N,64", "--seed", "-1"], "--seed: -1 is no number from 0 up"),
+    "a tolerance that is none": ([NETWORK, "--input", "x=N,64", "--tolerance", "nan"], "nan is no number from 0 up"),
     "no such weights": ([NETWORK, "--input", "x=N,64", "--weights", "none.st"], "--weights none.st: No such file"),
     "weights that are none": ([NETWORK, "--input", "x=N,64", "--weights", "text.st"], "--weights text.st: "),
     "a missing folder": ([NETWORK, "--input", "x=N,64", "--out", "none/m.onnx"], "No such file or directory"),
@@ -361,6 +364,12 @@ def assert_told_in_one_line(done: subprocess.CompletedProcess[str], told: str) -
     assert done.returncode == 2, done
     assert done.stdout == "" and told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_list_of_models_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.toml").write_text("Relu\n")
+    for name, told in {"none.toml": "none.toml: ", "notes.toml": "notes.toml: "}.items():
+        assert_told_in_one_line(run("numpy", FOLDER / "conformance.py", name, folder=tmp_path), told)
 
 
 def test_a_model_that_onnx_cannot_express_is_told_in_one_line(tmp_path: Path) -> None:
