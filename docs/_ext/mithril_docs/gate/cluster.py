@@ -25,8 +25,6 @@ from mithril_docs.store import Store
 RETRIES = 3
 #: Seconds that a task may take beyond ten times those of the documented version.
 PATIENCE = 300.0
-#: Bytes of address space for a process of a candidate.
-MEMORY = 48 << 30
 
 
 class ClusterError(Exception):
@@ -144,4 +142,4 @@ def _environment(work: Work, backend: str, folder: Path) -> Path:
 def _call(python: Path, words: list[str], place: Path, seconds: float) -> contain.Ended:
     environ: dict[str, Any] = {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [str(python), "-m", "mithril_docs", *words]
-    return contain.run(command, place, environ, contain.Limits(seconds, memory=MEMORY))
+    return contain.run(command, place, environ, contain.Limits(seconds, memory=contain.half_of_memory()))

@@ -76,6 +76,11 @@ class Ended:
     late: bool
 
 
+def half_of_memory() -> int:
+    """Bytes of address space that a process may have: half of the machine's memory, and what a framework needs."""
+    return max(12 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
 @functools.cache
 def namespaces() -> bool:
     """Whether a command can be given a network and a file system of its own here."""

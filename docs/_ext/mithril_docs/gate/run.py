@@ -40,8 +40,6 @@ PATIENCE, SLACK = 30.0, 10.0
 SLOWER = 1.5
 #: A model leaks where so many bytes, or objects of Python's, stay behind with each call.
 LEAK_BYTES, LEAK_OBJECTS = 2000, 0.9
-#: Bytes of address space for a process of a candidate.
-MEMORY = 48 << 30
 
 
 @dataclasses.dataclass
@@ -217,7 +215,7 @@ def _contained(gate: Gate, backend: str, command: str, *words: str, limit: float
     gate.results.root.mkdir(parents=True, exist_ok=True)
     run = [str(gate.pythons[home(backend)]), "-m", "mithril_docs", command, backend, *places, *words]
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return contain.run(run, gate.folder, environ, contain.Limits(seconds=limit, memory=MEMORY))
+    return contain.run(run, gate.folder, environ, contain.Limits(seconds=limit, memory=contain.half_of_memory()))
 
 
 def _tasks(gate: Gate) -> Iterator[Task]:
@@ -426,7 +424,9 @@ def _slower(gate: Gate, backend: str, pythons: Path, models: list[str], rounds: 
             file.unlink(missing_ok=True)
             command = [str(python), "-m", "mithril_docs", "speed", backend, "--docs", str(gate.docs), *words]
             command += ["--cache", str(gate.folder / "cache"), "--out", str(file)]
-            contain.run(command, gate.folder, environ, contain.Limits(60 + 10.0 * len(models), memory=MEMORY))
+            contain.run(
+                command, gate.folder, environ, contain.Limits(60 + 10.0 * len(models), memory=contain.half_of_memory())
+            )
             if file.exists():
                 for name, figures in json.loads(file.read_text()).items():
                     known = best[which].setdefault(name, figures)
@@ -454,7 +454,7 @@ def _build_site(gate: Gate) -> None:
     places += ["--out", str(gate.folder / "site"), "--doctrees", str(gate.folder / "doctrees")]
     command = [str(python), "-m", "mithril_docs", "render", *gate.backends, *places]
     environ = {"PYTHONPATH": str(Path(__file__).parents[2]), "NO_COLOR": "1"}
-    ended = contain.run(command, gate.folder, environ, contain.Limits(1800, memory=MEMORY))
+    ended = contain.run(command, gate.folder, environ, contain.Limits(1800, memory=contain.half_of_memory()))
     seen = False
     for row in ended.printed.splitlines():
         place, sign, words = row.partition("WARNING: ")
