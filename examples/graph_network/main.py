@@ -18,7 +18,13 @@ from graphs import (
     without_edges,
 )
 from model import LAYERS
-from training import classify, inputs, spread_labels, train
+from training import (
+    classify,
+    compile_network,
+    inputs,
+    spread_labels,
+    train,
+)
 
 #: More nodes than this make (N, N) arrays of gigabytes.
 MOST_NODES = 10_000
@@ -110,6 +116,8 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.width % given.heads:
         refuse(f"--heads {given.heads} does not divide --width {given.width}")
+    if given.out is not None and not given.out.absolute().parent.is_dir():
+        refuse(f"--out {given.out}: its folder does not exist")
     return given
 
 
@@ -172,6 +180,11 @@ def read_graph(path: Path) -> Graph:
     return Graph(features, from_edges(edges, nodes), labels.astype(int))
 
 
+def accuracy(found: np.ndarray, truth: np.ndarray) -> float:
+    """The share of right answers."""
+    return float((found == truth).mean())
+
+
 def main() -> None:
     """Train with and without edges, and compare on the other nodes."""
     given = options()
@@ -207,36 +220,28 @@ def main() -> None:
     edges = int(np.triu(graph.adjacency, 1).sum())
     print(f"{len(graph.labels)} nodes, {edges} edges, {len(known)} labels")
 
-    def accuracy(found: np.ndarray, truth: Graph, part: np.ndarray) -> float:
-        return float((found == truth.labels)[part].mean())
+    trainer, predictor = compile_network(config, backend)
 
-    def run(with_edges: bool) -> tuple[list[float], np.ndarray, float]:
-        """The losses, the class of each node, the score on new graphs."""
-        one = graph if with_edges else without_edges(graph)
-        predictor, params, losses = train(
-            config,
-            one,
-            known,
-            backend,
-            np.random.default_rng(given.seed),
-            given.steps,
+    def run(graph: Graph, new: Graph | None):
+        """The losses, and the classes of all nodes of both graphs."""
+        rng = np.random.default_rng(given.seed)
+        params, losses = train(
+            trainer, config, graph, known, backend, rng, given.steps
         )
-        data = inputs(given.layer, one, backend)
-        found, fresh = classify(predictor, params, data), float("nan")
-        if new is not None:
-            others = new if with_edges else without_edges(new)
-            data = inputs(given.layer, others, backend)
-            answer = classify(predictor, params, data)
-            fresh = accuracy(answer, new, np.arange(len(new.labels)))
-        return losses, found, fresh
+        found = [
+            classify(predictor, params, inputs(given.layer, one, backend))
+            for one in (graph, new)
+            if one is not None
+        ]
+        return losses, found
 
-    losses, found, fresh = run(with_edges=True)
-    _, alone, alone_fresh = run(with_edges=False)
+    losses, found = run(graph, new)
+    _, alone = run(without_edges(graph), new and without_edges(new))
+    truth = graph.labels[others]
     spread = max(
         accuracy(
-            spread_labels(graph.adjacency, graph.labels, known, alpha),
-            graph,
-            others,
+            spread_labels(graph.adjacency, graph.labels, known, alpha)[others],
+            truth,
         )
         for alpha in (0.2, 0.5, 0.8, 0.9, 0.95)
     )
@@ -244,20 +249,17 @@ def main() -> None:
         f"loss {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last"
     )
     print(
-        f"accuracy {accuracy(found, graph, others):.3f} on other nodes; "
-        f"without edges {accuracy(alone, graph, others):.3f}, "
+        f"accuracy {accuracy(found[0][others], truth):.3f} on other nodes; "
+        f"without edges {accuracy(alone[0][others], truth):.3f}, "
         f"label spreading {spread:.3f}"
     )
     if new is not None:
         print(
-            f"accuracy {fresh:.3f} on three new graphs; "
-            f"without edges {alone_fresh:.3f}"
+            f"accuracy {accuracy(found[1], new.labels):.3f} on three new "
+            f"graphs; without edges {accuracy(alone[1], new.labels):.3f}"
         )
     if given.out is not None:
-        try:
-            np.save(given.out, found)
-        except OSError as error:
-            refuse(f"--out {given.out}: {error}")
+        np.save(given.out, found[0])
 
 
 if __name__ == "__main__":

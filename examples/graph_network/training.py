@@ -52,23 +52,14 @@ def fit(compiled, params, data, steps, rate=0.015, decay=1.0):
     return params, losses
 
 
-def train(config, graph, known, backend, rng, steps):
-    """A predictor, its trained parameters, and the loss of each step.
-
-    Only the labels of the nodes `known` are used.
-    """
-    compiled = ml.compile(
+def compile_network(config, backend):
+    """Two programs: one with a loss to train, and one to predict."""
+    trainer = ml.compile(
         with_loss(graph_network(**config)),
         backend,
         data_keys={"x0", "edges", "label"},
         jit=isinstance(backend, ml.JaxBackend),
     )
-    initial = initial_parameters(**config, rng=rng)
-    params = {name: backend.array(value) for name, value in initial.items()}
-    label = one_hot(graph.labels, known, config["classes"])
-    data = inputs(config["layer"], graph, backend)
-    data["label"] = backend.array(label)
-    params, losses = fit(compiled, params, data, steps)
     predictor = ml.compile(
         graph_network(**config),
         backend,
@@ -76,7 +67,20 @@ def train(config, graph, known, backend, rng, steps):
         inference=True,
         jit=False,
     )
-    return predictor, params, losses
+    return trainer, predictor
+
+
+def train(trainer, config, graph, known, backend, rng, steps):
+    """The trained parameters, and the loss of each step.
+
+    Only the labels of the nodes `known` are used.
+    """
+    initial = initial_parameters(**config, rng=rng)
+    params = {name: backend.array(value) for name, value in initial.items()}
+    label = one_hot(graph.labels, known, config["classes"])
+    data = inputs(config["layer"], graph, backend)
+    data["label"] = backend.array(label)
+    return fit(trainer, params, data, steps)
 
 
 def classify(predictor, params, data):
