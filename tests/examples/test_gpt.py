@@ -31,7 +31,7 @@ def run_program(backend: str, *words: str, folder: Path = ROOT) -> subprocess.Co
 def test_help(backend: str) -> None:
     done = run_program(backend, "--help")
     assert done.returncode == 0, done.stderr
-    for option in ("--backend", "--seed", "--steps", "--text", "--temperature", "--top-k"):
+    for option in ("--backend", "--seed", "--steps", "--text", "--weights", "--temperature", "--top-k"):
         assert option in done.stdout
 
 
