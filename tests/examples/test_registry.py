@@ -76,6 +76,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
         run(python_of(backend), "page.py", folder=folder)
         for name in ("page.py", "recipe.py", "predictor.py"):
             (folder / name).unlink()
+        shutil.rmtree(folder / "bundle")
         (folder / "away").mkdir()
         (folder / "away" / "fresh.py").write_text(program_of(cells[last + 1]))
         (folder / "away" / "x.npy").write_bytes((folder / "x.npy").read_bytes())
