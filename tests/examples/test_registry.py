@@ -47,7 +47,7 @@ def run(python: Path, *words: str, folder: Path) -> None:
     """Run Python to its end, with the variables of a learner's shell."""
     done = subprocess.run(
         [str(python), *words], cwd=folder, env=clean(python.parent) | THREADS | QUIET,
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=800,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
