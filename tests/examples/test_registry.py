@@ -47,7 +47,7 @@ def run(python: Path, *words: str, folder: Path) -> None:
     """Run Python to its end, with the variables of a learner's shell."""
     done = subprocess.run(
         [str(python), *words], cwd=folder, env=clean(python.parent) | THREADS | QUIET,
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=800,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -76,6 +76,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
         run(python_of(backend), "page.py", folder=folder)
         for name in ("page.py", "recipe.py", "predictor.py"):
             (folder / name).unlink()
+        shutil.rmtree(folder / "bundle")
         (folder / "away").mkdir()
         (folder / "away" / "fresh.py").write_text(program_of(cells[last + 1]))
         (folder / "away" / "x.npy").write_bytes((folder / "x.npy").read_bytes())
