@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
@@ -52,25 +53,8 @@ _SKIPPED = (
 )
 #: Names that a program calls, reads from an object, or imports.
 _CODE_WORD = re.compile(r"(?<=\.)[A-Za-z_]\w+|[A-Za-z_]\w+(?=\()|(?<=import )[A-Za-z_]\w+")
-#: Names that stand in nearly every program.
-_COMMON = {
-    "print",
-    "len",
-    "range",
-    "list",
-    "dict",
-    "zip",
-    "set",
-    "int",
-    "float",
-    "tuple",
-    "str",
-    "sorted",
-    "isinstance",
-    "super",
-    "backend",
-    "mithril",
-}
+#: In the programs of so many sections a name leads to none of them.
+_COMMON = 40
 
 
 @dataclasses.dataclass
@@ -287,6 +271,7 @@ def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[
     says, its index entries, its code.
     """
     env = app.env
+    counts = Counter(name for found in _kept(env).values() for entry in found for name in entry.code)
     captions = {env.config.root_doc: ""} | {
         row.page: part.title for part in sections(env) for row in part.below if row.page
     }
@@ -298,10 +283,9 @@ def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[
             anchor = 0 if titles and entry.anchor == nodes.make_id(titles[-1]) else entry.anchor
             rows.append([len(pages) - 1, anchor, KINDS.index(entry.kind), titles, *([entry.on] if entry.on else [])])
             extra, text = " ".join(entry.extra), " ".join(filter(None, entry.text))
-            said = {*re.findall(r"\w+", f"{titles} {extra} {text}"), *_COMMON}
-            texts.append(
-                [extra, text, " ; ".join(entry.asked), " ".join(name for name in entry.code if name not in said)]
-            )
+            said = set(re.findall(r"\w+", f"{titles} {extra} {text}"))
+            code = " ".join(name for name in entry.code if name not in said and counts[name] < _COMMON)
+            texts.append([extra, text, " ; ".join(entry.asked), code])
     return pages, rows, texts
 
 
