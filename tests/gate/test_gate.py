@@ -293,7 +293,7 @@ def test_what_results_touch_is_what_ran(trial: Trial) -> None:
         (folder / "mithril" / place).write_text(text)
     store = Store(trial.tiny.store)
     page = (trial.tiny.docs / "tanh.md").read_text()
-    code = "\n".join(re.findall(r"```\{code-cell\} ipython3\n(?::tags:.*\n)?(.*?)```", page, re.DOTALL))
+    code = "\n".join(re.findall(r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```", page, re.DOTALL))
     python = ROOT / ".nox" / "execute-numpy" / "bin" / "python"
     told_file = trial.tiny.folder / "told.txt"
     env = {**os.environ, "PYTHONPATH": str(folder), "TOLD": str(told_file)}
