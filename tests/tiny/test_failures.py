@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mithril_docs.backends import BACKENDS as ROWS
 from support.places import BACKENDS, ROOT, python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell, make_environment
 
@@ -219,7 +222,9 @@ Make = Callable[[str, tuple[str, ...], tuple[str, ...]], Path]
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
-    """Make environments from a backend's constraints with some requirements changed, and remove them at the end."""
+    """Make environments of what every page may import, with some requirements changed, and remove them at the end."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    base = [re.split(r"[<=>\[]", word)[0] for word in groups["base"]]
     made = []
 
     def make(backend: str, without: tuple[str, ...], added: tuple[str, ...]) -> Path:
@@ -227,10 +232,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
         made.append(folder)
         rows = (ROOT / "constraints" / f"{backend}.txt").read_text().splitlines()
         other = {*without, *(name.split("==")[0] for name in added)}
-        wanted = [row for row in rows if row.split("==")[0] not in other]
-        assert len(wanted) < len(rows) or added
-        (folder / "pins.txt").write_text("\n".join([*wanted, *added]))
-        return make_environment(folder / "env", "-r", str(folder / "pins.txt"))
+        pins = [row for row in rows if row.split("==")[0] not in other]
+        assert len(pins) < len(rows) or added
+        (folder / "pins.txt").write_text("\n".join(pins))
+        framework = ROWS[backend].framework
+        names = [*base, *([framework] if framework else [])]
+        wanted = [*(name for name in names if name not in other), *added]
+        return make_environment(folder / "env", *wanted, "--constraint", str(folder / "pins.txt"))
 
     yield make
     for folder in made:
