@@ -82,12 +82,36 @@ def half_of_memory() -> int:
 
 
 @functools.cache
-def namespaces() -> bool:
-    """Whether a command can be given a network and a file system of its own here."""
-    if not shutil.which("unshare") or not shutil.which("mount"):
-        return False
-    words = [*_unshare(), "sh", "-c", "mount --make-rprivate /"]
-    return subprocess.run(words, capture_output=True).returncode == 0
+def refused(work: Path) -> str:
+    """Why no command that may write to a folder gets namespaces of its own here; empty where they do.
+
+    It is tried with a command that does nothing but write there, for systems refuse each step in their own way.
+    """
+    for program in ("unshare", "mount"):
+        if not shutil.which(program):
+            return f"{program} is not installed"
+    mark = work / ".entered"
+    write = [sys.executable, "-c", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()", str(mark)]
+    done = subprocess.run(
+        _entered(work, write),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        preexec_fn=functools.partial(_limit, Limits(memory=half_of_memory())),
+    )
+    entered = mark.exists()
+    mark.unlink(missing_ok=True)
+    if done.returncode == 0 and entered:
+        return ""
+    rows = [row for row in done.stderr.splitlines() if row.strip()]
+    return rows[-1] if rows else f"a command in them ends with {done.returncode}"
+
+
+def _entered(work: Path, command: list[str]) -> list[str]:
+    """A command in namespaces of its own."""
+    return [*_unshare(), sys.executable, "-c", _ENTER, str(work), *command]
 
 
 def _unshare() -> list[str]:
@@ -117,8 +141,8 @@ def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits,
         folder.mkdir(parents=True, exist_ok=True)
     given = {name: os.environ[name] for name in PASSED if name in os.environ}
     given |= {"HOME": str(home), "TMPDIR": str(temporary), "USER": "gate"} | environ
-    if own and namespaces():
-        command = [*_unshare(), sys.executable, "-c", _ENTER, str(work), *command]
+    if own and not refused(work):
+        command = _entered(work, command)
     process = subprocess.Popen(
         command,
         env=given,

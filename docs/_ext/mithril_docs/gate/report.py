@@ -46,8 +46,8 @@ class Report:
         What the command ends with, and why, in a line.
     seconds
         By what was done.
-    contained
-        Whether the candidate had no network and could write nowhere else.
+    refused
+        Why the candidate could use the network and write elsewhere; empty where it could not.
     quick
         Whether no page was run.
     """
@@ -60,7 +60,7 @@ class Report:
     status: int = 0
     verdict: str = ""
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    contained: bool = False
+    refused: str = ""
     quick: bool = False
 
     @property

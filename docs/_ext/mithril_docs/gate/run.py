@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
         causes = group(gate.findings, gate.reached, changed, gate.cards, (documented.tree, candidate.tree))
         told.causes, told.counts = causes, gate.counts
         told.seconds = gate.seconds | {"all": round(time.perf_counter() - start, 1)}
-        told.contained = contain.namespaces()
+        told.refused = contain.refused(gate.folder)
         told.quick = gate.quick
         severities = {cause.severity for cause in causes}
         if BREAKS in severities:
@@ -189,9 +189,9 @@ def _environments(gate: Gate, pythons: Path) -> None:
         found = gate.results.environment(name)
         gate.environments[name] = found
         if found.error:
+            if not (gate.results.root / name / "environment.json").exists():
+                found = dataclasses.replace(found, error=_last(ended.printed))
             what = f"{BACKENDS[name].title} cannot be used: {found.error}"
-            if "nothing was executed" in found.error:
-                what = f"{BACKENDS[name].title} cannot be used: {_last(ended.printed)}"
             gate.findings.append(Finding("run", BREAKS, BACKENDS[name].cls, name, 0, what, reach=_every(gate, name)))
     if gate.environments and all(found.error for found in gate.environments.values()):
         first = next(iter(gate.environments.values())).error
