@@ -2,6 +2,7 @@
 
     python tests/gate/proof.py                     # all candidates, on the whole site
     python tests/gate/proof.py NAME... --quick     # some, by their files, public names and models alone
+    python tests/gate/proof.py --sparing           # all, and in whole only those that --quick lets pass
 
 Prints a line for each candidate, and in the end how many were blocked, how many of these under the operator at fault,
 and each that was not as it must be. Its report is ``build/gate_proof/proof.json``.
@@ -34,26 +35,29 @@ def main() -> int:
     parser.add_argument("--store", type=Path, default=ROOT / "build" / "store", help="the documented version's results")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "gate_proof", help="folder of wheels and reports")
     parser.add_argument("--quick", action="store_true", help="call the gate with --quick")
+    parser.add_argument("--sparing", action="store_true", help="call it in whole where --quick lets a candidate pass")
     options = parser.parse_args()
     known = everything()
     if unknown := [name for name in options.names if name not in known]:
         parser.error(f"no candidate is named {', '.join(unknown)}")
     told = []
     for name in options.names or known:
-        told.append(prove(known[name], options))
+        told.append(prove(known[name], options, quick=options.quick or options.sparing))
+        if options.sparing and told[-1]["status"] in (0, 3):
+            told[-1] = prove(known[name], options)
         print(line(told[-1]), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "proof.json").write_text(json.dumps(told, indent=1) + "\n")
     return judge(told)
 
 
-def prove(candidate: Candidate, options: argparse.Namespace) -> dict[str, Any]:
+def prove(candidate: Candidate, options: argparse.Namespace, quick: bool = False) -> dict[str, Any]:
     """Hold the gate against one candidate, on the backends that it touches."""
     folder = options.out / candidate.name
     wheel = make(candidate, installed(), folder)
     places = ["--docs", str(options.docs), "--store", str(options.store), "--out", str(folder / "gate")]
     command = [sys.executable, "-m", "mithril_docs", "gate", str(wheel), *places, "--backends", *candidate.backends]
-    command += ["--quick"] if options.quick else []
+    command += ["--quick"] if quick else []
     env = {**os.environ, "PYTHONPATH": str(ROOT / "docs" / "_ext")}
     start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
@@ -71,6 +75,7 @@ def prove(candidate: Candidate, options: argparse.Namespace) -> dict[str, Any]:
         "first": words,
         "counts": told["counts"],
         "seconds": seconds,
+        "quick": quick,
     }
 
 

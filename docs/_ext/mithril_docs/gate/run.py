@@ -442,6 +442,8 @@ def _slower(gate: Gate, backend: str, pythons: Path, models: list[str], rounds: 
             found[name] = f"each call leaves {now['bytes']:.0f} bytes behind in memory, not {was['bytes']:.0f}"
         elif now and now["objects"] > was["objects"] + LEAK_OBJECTS:
             found[name] = f"each call leaves {now['objects']:.1f} objects behind, not {was['objects']:.1f}"
+        elif now and now["kept"] > was["kept"]:
+            found[name] = "compiled models stay in memory after they were dropped"
     return found
 
 

@@ -222,16 +222,18 @@ def run_model(card: Card, make: Callable[..., Any]) -> ModelResult:
             result.variants["training"], result.gradients = _gradients(card, backend, trainable)
         if (result.gradient or "").endswith("All outputs gradient are ignored."):
             result.gradient = None
+        if result.gradient == "" and backend.type != C:
+            for what, bits, order in (("64 bits", 64, 1), ("parameters in another order", 32, -1)):
+                with _told(result.variants, f"gradients, {what}"):
+                    _, given = _gradients(card, make(precision=bits), trainable, order)
+                    result.variants[f"gradients, {what}"] = given
     for bits in PRECISIONS if backend.type != C else ():
         with _noted(result.precision, str(bits)):
             result.variants[f"{bits} bits"], _ = _forward(card, make(precision=bits), jit=False)
     for size in (1, 0):
         if few := _cut(make_inputs(card), size):
-            told: dict[str, str] = {}
-            with _noted(told, "error"):
+            with _told(result.variants, f"size {size}"):
                 result.variants[f"size {size}"], _ = _forward(card, backend, jit=False, inputs=few)
-            if told["error"]:
-                result.variants[f"size {size}"] = told["error"]
     if backend.type == "torch":
         _forget_compiled()
     with _noted(result, "jit"):
@@ -268,6 +270,16 @@ def _noted(notes: ModelResult | dict[str, str], what: str) -> Iterator[None]:
         setattr(notes, what, words)
 
 
+@contextlib.contextmanager
+def _told(variants: dict[str, Any], what: str) -> Iterator[None]:
+    """Note the error's first line as what a variant gives, if there is one."""
+    told: dict[str, str] = {}
+    with _noted(told, "error"):
+        yield
+    if told["error"]:
+        variants[what] = told["error"]
+
+
 def split(inputs: dict[str, Any], backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs as parameters and data, in the backend's arrays."""
     made = {k: backend.array(v) if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
@@ -295,11 +307,14 @@ def _forget_compiled() -> None:
     torch.compiler.reset()
 
 
-def _gradients(card: Card, backend: Any, trainable: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The outputs, and the gradients of the sum of all of them, each times a fixed array."""
+def _gradients(card: Card, backend: Any, trainable: set[str], order: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The outputs, and the gradients of the sum of all of them, each times a fixed array.
+
+    With an order of -1, the parameters are given from the last to the first.
+    """
     import mithril
 
-    params, data = split(make_inputs(card), backend, trainable)
+    params, data = split(dict(list(make_inputs(card).items())[::order]), backend, trainable)
     shapes = _shapes(backend, params | data)
     compiled = mithril.compile(
         build_model(card), backend, data_keys=set(data), trainable_keys=trainable, jit=False, shapes=shapes

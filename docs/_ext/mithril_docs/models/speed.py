@@ -13,6 +13,7 @@ import json
 import math
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from mithril_docs.page import find_pages
 LONGER = 400
 #: Seconds of a sample, how many there are, and calls after which memory is looked at.
 SAMPLE, SAMPLES, CALLS = 0.002, 12, 200
+#: How many compiled models are made and dropped.
+COMPILED = 3
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +65,8 @@ def measure(card: Card, backend: Any) -> dict[str, float]:
     -------
     dict
         ``forward`` and, where it has one, ``gradient``: seconds of the shortest call. ``bytes`` and ``objects``: by
-        how much the process's memory, and what the garbage collector knows of, grow with each call.
+        how much the process's memory, and what the garbage collector knows of, grow with each call of both. ``kept``:
+        how many of a few compiled models are still there after they were dropped.
     """
     for inputs in _longer(card):
         found: dict[str, float] = {}
@@ -70,13 +74,14 @@ def measure(card: Card, backend: Any) -> dict[str, float]:
             call, gradient = _calls(card, backend, inputs)
             call()
             found["forward"] = _shortest(call)
-            found |= _growth(call)
+            found |= _growth(call) | _kept(card, backend, inputs)
         except Exception:
             continue
         if gradient is not None:
             try:
                 gradient()
                 found["gradient"] = _shortest(gradient)
+                found |= {what: max(value, found[what]) for what, value in _growth(gradient).items()}
             except Exception:
                 found.pop("gradient", None)
         return found
@@ -149,6 +154,18 @@ def _growth(call: Callable[[], Any]) -> dict[str, float]:
         call()
     gc.collect()
     return {"bytes": (_resident() - memory) / CALLS, "objects": (len(gc.get_objects()) - objects) / CALLS}
+
+
+def _kept(card: Card, backend: Any, inputs: dict[str, Any]) -> dict[str, float]:
+    import mithril
+
+    dropped = []
+    for _ in range(COMPILED):
+        compiled = mithril.compile(build_model(card), backend, data_keys=set(inputs), inference=True, jit=False)
+        dropped.append(weakref.ref(compiled))
+        del compiled
+    gc.collect()
+    return {"kept": sum(one() is not None for one in dropped)}
 
 
 def _resident() -> int:
