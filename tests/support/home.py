@@ -39,6 +39,10 @@ PROVE = os.environ.get("MITHRIL_DOCS_PROVE") == "1"
 #: The seed of hashes is none of them: no output may depend on the order of a set.
 ALIKE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
 
+#: How often a backend is chosen, against one that is not here. At home nothing is compiled yet, so there a page takes
+#: PyTorch and JAX several times as long as NumPy and MLX.
+SHARES = {"numpy": 3, "mlx": 3}
+
 #: Where libraries keep files of their own; at home nothing is there yet, and no setting of this machine's user counts.
 FOLDERS = {
     "IPYTHONDIR": "ipython",
@@ -56,13 +60,14 @@ def shell_variables(bin_folder: Path = Path("/usr/bin")) -> dict[str, str]:
 def homes(page: Page, ran: list[str]) -> list[str]:
     """The backends on which a page is taken home, of those that it ran on: one, or all where all is proved.
 
-    Which one says a digest of the page's name and of :meth:`Page.digest` on the first of them, as a number modulo how
-    many they are. So it is the same in every run until the page's code changes, and all backends have their share.
+    Which one says a digest of the page's name and of :meth:`Page.digest` on the first of them. So it is the same in
+    every run until the page's code changes, and all backends have their :data:`SHARES`.
     """
     if PROVE or not ran:
         return ran
     digest = hashlib.sha256(f"{page.name}{page.digest(ran[0])}".encode()).hexdigest()
-    return [ran[int(digest, 16) % len(ran)]]
+    shares = [name for name in ran for _ in range(SHARES.get(name, 1))]
+    return [shares[int(digest, 16) % len(shares)]]
 
 
 def install_words(site: Path, backend: str) -> list[str]:
