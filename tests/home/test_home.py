@@ -11,7 +11,7 @@ import pytest
 
 from mithril_docs.backends import BACKENDS as ROWS
 from mithril_docs.page import Page, find_pages
-from support.home import PROVE, Home, homes, install_words, is_another_kind, shell_variables
+from support.home import PROVE, Home, homes, install_words, is_another_kind, is_script_alone, shell_variables
 from support.places import BACKENDS, ROOT, SHELL, python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
@@ -45,15 +45,18 @@ def test_pages_give_at_home_what_they_show(
 
     A page goes home on one of the backends that it ran on, which :func:`support.home.homes` chooses by the page's
     digest; ``nox -s prove`` takes each page home on all of them. A script has the same cells as its notebook, as
-    ``tests/unit/test_downloads.py`` holds; it runs here too where it is more than that, and under ``prove`` always.
+    ``tests/unit/test_downloads.py`` holds. Where it is more than that, either the notebook or the script goes home, as
+    the digest says. Under ``prove`` both always do.
     """
     taken = [page for page in pages if backend in homes(page, ran_on(record, page))]
     scripts = [page for page in taken if PROVE or is_another_kind(page, backend, site)]
+    notebooks = [page for page in taken if page not in scripts or not is_script_alone(page, backend)]
+    scripts = [page for page in scripts if PROVE or page not in notebooks]
     with tempfile.TemporaryDirectory(prefix="home-", ignore_cleanup_errors=True) as folder:
         home = Home(ROWS[backend], Path(folder))
         installer = home.install(install_words(site, backend))
-        record_property("said", said(ROWS[backend].title, installer, taken, scripts))
-        failures = [*home.take_notebooks(taken, site, record), *home.take_scripts(scripts, site)]
+        record_property("said", said(ROWS[backend].title, installer, notebooks, scripts))
+        failures = [*home.take_notebooks(notebooks, site, record), *home.take_scripts(scripts, site)]
     assert not failures, "\n".join(failures)
 
 
@@ -108,10 +111,10 @@ def ran_on(record: dict, page: Page) -> list[str]:
     return [name for name in BACKENDS if found.get(name, {}).get("status") == "ok"]
 
 
-def said(title: str, installer: str, taken: list[Page], scripts: list[Page]) -> str:
+def said(title: str, installer: str, notebooks: list[Page], scripts: list[Page]) -> str:
     """What stands in the summary of a run."""
-    names = ", ".join(f"{page.name}*" if page in scripts else page.name for page in taken)
-    counts = f"{len(taken)} pages, {len(scripts)} of them (*) as scripts too"
+    names = ", ".join([page.name for page in notebooks] + [f"{page.name}*" for page in scripts])
+    counts = f"{len(notebooks)} notebooks and {len(scripts)} scripts (*)"
     return f"taken home on {title}, installed by {installer}: {counts}: {names}"
 
 

@@ -39,9 +39,8 @@ PROVE = os.environ.get("MITHRIL_DOCS_PROVE") == "1"
 #: The seed of hashes is none of them: no output may depend on the order of a set.
 ALIKE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
 
-#: How often a backend is chosen, against one that is not here. At home nothing is compiled yet, so there a page takes
-#: PyTorch and JAX several times as long as NumPy and MLX.
-SHARES = {"numpy": 3, "mlx": 3}
+#: How often a backend is chosen, against one that is not here: NumPy compiles nothing, and is the fastest at home.
+SHARES = {"numpy": 2}
 
 #: Where libraries keep files of their own; at home nothing is there yet, and no setting of this machine's user counts.
 FOLDERS = {
@@ -65,9 +64,17 @@ def homes(page: Page, ran: list[str]) -> list[str]:
     """
     if PROVE or not ran:
         return ran
-    digest = hashlib.sha256(f"{page.name}{page.digest(ran[0])}".encode()).hexdigest()
     shares = [name for name in ran for _ in range(SHARES.get(name, 1))]
-    return [shares[int(digest, 16) % len(shares)]]
+    return [shares[_number(page, ran[0]) % len(shares)]]
+
+
+def is_script_alone(page: Page, backend: str) -> bool:
+    """Whether of a page that goes home as another kind of script too the script alone goes: one in two does."""
+    return not PROVE and _number(page, backend) // 1000 % 2 == 0
+
+
+def _number(page: Page, backend: str) -> int:
+    return int(hashlib.sha256(f"{page.name}{page.digest(backend)}".encode()).hexdigest(), 16)
 
 
 def install_words(site: Path, backend: str) -> list[str]:
@@ -101,9 +108,9 @@ class Home:
     def install(self, words: list[str]) -> str:
         """Make the environment with what the words name; says which program installed it.
 
-        PyTorch comes with gigabytes that pip would load in every run; uv has kept them, and takes the same words.
+        The frameworks come with gigabytes that pip would load in every run; uv has kept them, and takes the same words.
         """
-        if self.backend.framework == "torch" and not PROVE:
+        if self.backend.framework and not PROVE:
             make_environment(self.folder / ".venv", *words)
             return "uv pip"
         subprocess.run([sys.executable, "-m", "venv", self.folder / ".venv"], check=True)

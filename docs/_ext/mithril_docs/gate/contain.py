@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -26,13 +27,14 @@ PRINTED = 1_000_000
 #: What this interpreter runs first in new namespaces: it shuts the file system, and opens the network's own address.
 _ENTER = """\
 import fcntl, os, socket, struct, subprocess, sys
-work, command = sys.argv[1], sys.argv[2:]
+work, temporary, command = sys.argv[1], sys.argv[2], sys.argv[3:]
 run = lambda *words: subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
 run('mount', '--make-rprivate', '/')
-run('mount', '--bind', work, work)
+for own in (work, temporary):
+    run('mount', '--bind', own, own)
 kinds = ('proc', 'sysfs', 'devtmpfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2')
 places = [row.split() for row in open('/proc/self/mounts')]
-inside = (os.path.realpath(work), '/dev')
+inside = (os.path.realpath(work), os.path.realpath(temporary), '/dev')
 for _, place, kind, *_ in places:
     place = place.encode().decode('unicode_escape')
     if kind not in kinds and not any(place == path or place.startswith(path + '/') for path in inside):
@@ -93,7 +95,7 @@ def refused(work: Path) -> str:
     mark = work / ".entered"
     write = [sys.executable, "-c", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()", str(mark)]
     done = subprocess.run(
-        _entered(work, write),
+        _entered(work, work, write),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -109,9 +111,9 @@ def refused(work: Path) -> str:
     return rows[-1] if rows else f"a command in them ends with {done.returncode}"
 
 
-def _entered(work: Path, command: list[str]) -> list[str]:
-    """A command in namespaces of its own."""
-    return [*_unshare(), sys.executable, "-c", _ENTER, str(work), *command]
+def _entered(work: Path, temporary: Path, command: list[str]) -> list[str]:
+    """A command in namespaces of its own, which may write to two folders."""
+    return [*_unshare(), sys.executable, "-c", _ENTER, str(work), str(temporary), *command]
 
 
 def _unshare() -> list[str]:
@@ -128,7 +130,8 @@ def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits,
     command
         The program and its arguments.
     work
-        The folder that it may write to; its home and its temporary folder are made there.
+        The folder that it may write to; its home is made there. Its temporary folder is one of the system's, for
+        the path of a socket must be short, and is removed when the command has ended.
     environ
         Variables that it is given beside :data:`PASSED`.
     limits
@@ -136,13 +139,13 @@ def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits,
     own
         Whether it gets namespaces of its own, where that can be.
     """
-    home, temporary = work / "home", work / "tmp"
-    for folder in (home, temporary):
-        folder.mkdir(parents=True, exist_ok=True)
+    home = work / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix="gate-"))
     given = {name: os.environ[name] for name in PASSED if name in os.environ}
     given |= {"HOME": str(home), "TMPDIR": str(temporary), "USER": "gate"} | environ
     if own and not refused(work):
-        command = _entered(work, command)
+        command = _entered(work, temporary, command)
     process = subprocess.Popen(
         command,
         env=given,
@@ -167,6 +170,7 @@ def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits,
         clock.cancel()
         _kill(process)
         process.wait()
+        shutil.rmtree(temporary, ignore_errors=True)
     return Ended(status, printed, late.is_set())
 
 

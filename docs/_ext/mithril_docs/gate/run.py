@@ -136,6 +136,8 @@ def main(argv: list[str]) -> int:
             _measure_speed(gate, options.pythons.resolve())
         if not gate.quick and "site" not in options.skip:
             _build_site(gate)
+        if not gate.counts["compared"]:
+            raise OSError(f"{gate.store.root} holds no results of the documented version; run nox -s site")
         causes = group(gate.findings, gate.reached, changed, gate.cards, (documented.tree, candidate.tree))
         told.causes, told.counts = causes, gate.counts
         told.seconds = gate.seconds | {"all": round(time.perf_counter() - start, 1)}
@@ -187,10 +189,10 @@ def _environments(gate: Gate, pythons: Path) -> None:
         # With no page to run, execution looks at the environment alone.
         ended = _contained(gate, name, "execute", "--look", limit=600)
         found = gate.results.environment(name)
+        if not (gate.results.root / name / "environment.json").exists():
+            found = dataclasses.replace(found, error=_last(ended.printed))
         gate.environments[name] = found
         if found.error:
-            if not (gate.results.root / name / "environment.json").exists():
-                found = dataclasses.replace(found, error=_last(ended.printed))
             what = f"{BACKENDS[name].title} cannot be used: {found.error}"
             gate.findings.append(Finding("run", BREAKS, BACKENDS[name].cls, name, 0, what, reach=_every(gate, name)))
     if gate.environments and all(found.error for found in gate.environments.values()):
