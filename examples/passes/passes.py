@@ -313,7 +313,12 @@ def unchanged(program: Program, step: Step) -> str | None:
 
 def is_float(program: Program, key: str) -> bool:
     """Whether a key surely holds floats: integers times 1.0 become some."""
-    return program.compiled.data[key]._type is float
+    if program.compiled.data[key]._type is float:
+        return True
+    step = program.maker(key)
+    if step is None or step.formula not in KEEP_FLOATS:
+        return False
+    return any(is_float(program, read) for read in step.inputs.values())
 
 
 def keeps_sizes(program: Program, key: str, other: np.ndarray) -> bool:
@@ -326,6 +331,12 @@ def keeps_sizes(program: Program, key: str, other: np.ndarray) -> bool:
     last = sizes[len(sizes) - other.ndim :]
     return all(a in (1, b) for a, b in zip(other.shape, last, strict=True))
 
+
+#: Operators that return floats if any of their inputs holds floats.
+KEEP_FLOATS = {
+    *("add", "subtract", "multiplication", "matrix_multiplication"),
+    *("relu", "reshape", "transpose"),
+}
 
 #: All passes, in an order that suits most models.
 PASSES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,19 +204,25 @@ def step_of(node: Any) -> Step:
 Pass = Callable[[Program], int]
 
 
-def optimize(
-    compiled: ml.PhysicalModel, *passes: Pass, jit: bool = False
-) -> Mapping[str, int]:
-    """Apply passes to a compiled model, and generate its program anew.
-
-    Returns how often each pass found something.
-    """
+def rewrite(compiled: ml.PhysicalModel, *passes: Pass) -> dict[str, int]:
+    """Apply passes to a compiled model, but leave its functions alone."""
     program = Program(compiled)
     found = {}
     for one in passes:
         found[one.__name__] = one(program)
         program.sweep()
     program.write()
+    return found
+
+
+def optimize(
+    compiled: ml.PhysicalModel, *passes: Pass, jit: bool = False
+) -> dict[str, int]:
+    """Apply passes to a compiled model, and generate its functions anew.
+
+    Returns how often each pass found something.
+    """
+    found = rewrite(compiled, *passes)
     generator = ml.code_gen_map[type(compiled.backend)](compiled)
     generator.generate_code()
     compiled.generate_functions(*generator.compile_code(jit=jit))
