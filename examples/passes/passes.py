@@ -37,7 +37,8 @@ def compute_once(program: Program) -> int:
 def known_or_key(program: Program, key: str) -> str:
     """A text that is equal for constants of the same value."""
     value = program.value(key)
-    if value is None or program.constant(key) is not None:
+    array = isinstance(value, program.backend.get_backend_array_type())
+    if array or key not in program.store.data_values:
         return key
     return f"{type(value).__name__} {value!r}"
 
