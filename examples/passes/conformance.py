@@ -40,24 +40,30 @@ class Outcome:
 
 
 def outcomes(
-    backend: ml.Backend, path: Path, passes: Sequence[Pass] = PASSES
+    backend: ml.Backend, path: Path, only: Sequence[str] | None = None
 ) -> Iterator[tuple[str, str, Outcome]]:
-    """Every model of a file, for serving and for training."""
-    for name, made in tomllib.loads(path.read_text("utf-8")).items():
-        if made:
-            for way in ("serve", "train"):
-                yield name, way, outcome(backend, name, *made, way, passes)
+    """The models of a file, each compiled to serve and to train."""
+    lines = tomllib.loads(path.read_text("utf-8"))
+    names = [name for name in lines if lines[name]] if only is None else only
+    if unknown := set(names) - lines.keys():
+        raise ValueError(f"there is no {', '.join(sorted(unknown))}")
+    for name in names:
+        for way in ("serve", "train"):
+            yield name, way, outcome(backend, name, *lines[name], way=way)
 
 
 def outcome(
     backend: ml.Backend,
     name: str,
     build: str,
-    inputs: str,
-    way: str,
+    inputs: str = "",
+    way: str = "serve",
     passes: Sequence[Pass] = PASSES,
 ) -> Outcome:
-    """Compile a model twice, apply the passes to one, and compare."""
+    """Compile a model twice, apply the passes to one, and compare.
+
+    `build` and `inputs` are Python, as they stand in the file.
+    """
     given = {
         key: backend.array(value) if isinstance(value, np.ndarray) else value
         for key, value in make_inputs(name, inputs).items()

@@ -30,7 +30,10 @@ def numpy_operators() -> list[tuple[Callable, ...]]:
 
     def merged_linear(input: Any, weight: Any, bias: Any) -> Any:
         rows = input.reshape(-1, weight.shape[0]) @ weight
-        rows += bias
+        if rows.dtype == np.result_type(rows, bias):
+            rows += bias
+        else:
+            rows = rows + bias
         return rows.reshape(*input.shape[:-1], weight.shape[1])
 
     def merged_linear_grad(
