@@ -1,0 +1,101 @@
+"""The program ``examples/passes``, run as a process in the environment of each backend."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.places import BACKENDS, ROOT, python_of
+
+FOLDER = ROOT / "examples" / "passes"
+PROGRAM = FOLDER / "main.py"
+MODELS = ROOT / "examples" / "onnx" / "models.toml"
+LAST = r"(\d+) programs ran, (\d+) were changed, (\d+) became different\n$"
+
+#: A pass that is wrong, and a model in which nobody would see it but by its numbers.
+WRONG = """\
+import mithril as ml
+from conformance import outcome
+
+
+def swap(program):
+    for step in program.steps:
+        if step.formula == "subtract":
+            left, right = step.inputs.values()
+            step.inputs = {"left": right, "right": left}
+    return 1
+
+
+words = "Subtract()", "left=normal(2, 3), right=normal(3)"
+for way in ("serve", "train"):
+    print(*sorted(outcome(ml.NumpyBackend(), "wrong", *words, way, [swap]).different))
+"""
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    if not python_of(request.param).exists():
+        pytest.skip(f"the environment of {request.param} was not made")
+    return request.param
+
+
+def run_program(backend: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, from any folder."""
+    command = [str(python_of(backend)), str(PROGRAM), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=folder)
+
+
+def test_help(backend: str) -> None:
+    done = run_program(backend, "--help")
+    assert done.returncode == 0, done.stderr
+    for option in ("models", "--backend", "--only"):
+        assert option in done.stdout
+
+
+def test_no_model_becomes_different(backend: str) -> None:
+    """Every model of Mithril, to serve and to train: outputs and gradients stay equal."""
+    done = run_program(backend, str(MODELS), "--backend", backend)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(LAST, done.stdout)
+    assert found and int(found[1]) >= 200 and int(found[2]) >= 20 and int(found[3]) == 0
+    for name in ("Linear, serve", "MLP, train", "RNNCell, serve", "TrainModel, train"):
+        assert f"{name}: merge_linear " in done.stdout
+
+
+def test_models_of_ones_own(backend: str, tmp_path: Path) -> None:
+    """Constant layers are folded; a line without inputs that fit is counted, but ran nowhere."""
+    build = "Model() + Linear(9)(input='x', w='w', b='b') + Linear(2)(w='v', b='c', output=ml.IOKey('y'))"
+    inputs = "x=normal(4, 3), w=normal(3, 9), b=normal(9), v=normal(9, 2), c=normal(2)"
+    (tmp_path / "mine.toml").write_text(f'two = ["{build}", "{inputs}"]\nnone = ["Relu()", "wrong=1"]\n')
+    done = run_program(backend, "mine.toml", "--backend", backend, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "two, serve: fold_linear 3, merge_linear 1: equal" in done.stdout
+    assert "two, train: merge_linear 2: equal" in done.stdout
+    assert "2 programs ran, 2 were changed, 0 became different" in done.stdout
+    done = run_program(backend, "mine.toml", "--backend", backend, "--only", "none", folder=tmp_path)
+    assert done.stdout == "0 programs ran, 0 were changed, 0 became different\n"
+
+
+def test_a_wrong_pass_is_found() -> None:
+    """Outputs and each gradient are told."""
+    command = [str(python_of("numpy")), "-c", WRONG]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=FOLDER)
+    assert done.stdout == "output\nd left d right output\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["absent.toml"], "main.py: absent.toml: "),
+        ([str(MODELS), "--only", "Absent"], "there is no Absent"),
+        ([str(MODELS), "--backend", "c"], "invalid choice: 'c'"),
+        ([], "the following arguments are required: models"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(words: list[str], told: str) -> None:
+    done = run_program("numpy", *words)
+    assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == ""
