@@ -65,14 +65,18 @@ def main(backend_name: str, weights: str, images: str) -> None:
 
     right = predict(many).argmax(axis=1) == data["labels"]
     print(
-        json.dumps({
-            "accuracy": float(right.mean()),
-            "one": median_time(lambda: predict(one)),
-            "many": median_time(lambda: predict(many)),
-            "parameters": sum(np.asarray(v).nbytes for v in params.values()),
-            "added": peak_memory() - before,
-            "peak": peak_memory(),
-        })
+        json.dumps(
+            {
+                "accuracy": float(right.mean()),
+                "one": median_time(lambda: predict(one)),
+                "many": median_time(lambda: predict(many)),
+                "parameters": sum(
+                    np.asarray(v).nbytes for v in params.values()
+                ),
+                "added": peak_memory() - before,
+                "peak": peak_memory(),
+            }
+        )
     )
 
 

@@ -40,9 +40,7 @@ def network(factors: frozenset[str] = frozenset()) -> Model:
             model += MatrixMultiply()(
                 left=f"inner{i}", right=f"{w}_right", output=f"product{i}"
             )
-            model += Add()(
-                left=f"product{i}", right=f"b{i}", output=f"s{i}"
-            )
+            model += Add()(left=f"product{i}", right=f"b{i}", output=f"s{i}")
         else:
             model += Linear(width)(
                 input=f"x{i}", w=w, b=f"b{i}", output=f"s{i}"
