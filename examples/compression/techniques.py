@@ -38,6 +38,8 @@ def share_values(values: np.ndarray, count: int = 16, rounds: int = 20):
 
     This is k-means in one dimension. It starts from quantiles.
     """
+    if values.size == 0:
+        return np.zeros(count, np.float32), np.zeros(0, int)
     table = np.quantile(values, (np.arange(count) + 0.5) / count)
     for _ in range(rounds):
         edges = (table[1:] + table[:-1]) / 2
@@ -173,5 +175,5 @@ def load(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, AttributeError) as error:
+    except (EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError("no file of numpy.savez") from error
