@@ -43,6 +43,7 @@ OTHERS = {
     "backends/jax": "the model under jit against the whole step",
     "concepts/compilation_pipeline": "what merging gains, with jit on both sides",
     "concepts/performance/tuning": "many batch sizes against one, with jit on both sides",
+    "tutorials/extending/custom_optimizations": "what merging gains, with jit on both sides",
     "getting_started/comparison": "Mithril against JAX alone, with jit on both sides",
     "reference/configuration": "what JAX's cache on disk saves",
     "reference/troubleshooting": "one size against six",
