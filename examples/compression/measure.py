@@ -71,7 +71,7 @@ def measure(backend_name: str, images: str, weights: str) -> None:
             {
                 "accuracy": float(right.mean()),
                 "one": median_time(lambda: predict(one)),
-                "many": median_time(lambda: predict(many)),
+                "many": median_time(lambda: predict(many), repeats=9),
                 "parameters": sum(
                     np.asarray(v).nbytes for v in params.values()
                 ),

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from support.home import PROVE
 from support.places import BACKENDS, ROOT, python_of
 
 FOLDER = ROOT / "examples" / "passes"
 PROGRAM = FOLDER / "main.py"
 MODELS = ROOT / "examples" / "onnx" / "models.toml"
 LAST = r"(\d+) programs ran, (\d+) were changed, (\d+) became different\n$"
+
+#: Models that passes change.
+CHANGED = ("Linear", "Layer", "MLP", "LogisticRegression", "RNNCell", "TrainModel")
 
 #: A pass that is wrong, and a model in which nobody would see it but by its numbers.
 WRONG = """\
@@ -56,11 +61,18 @@ def test_help(backend: str) -> None:
 
 
 def test_no_model_becomes_different(backend: str) -> None:
-    """Every model of Mithril, to serve and to train: outputs and gradients stay equal."""
-    done = run_program(backend, str(MODELS), "--backend", backend)
+    """Models of Mithril, to serve and to train: outputs and gradients stay equal.
+
+    These are all models on NumPy, and under ``prove`` on every backend. Otherwise they are one in six on the others,
+    and those that a pass changes most.
+    """
+    whole = PROVE or backend == "numpy"
+    names = [] if whole else ["--only", *sorted({*list(tomllib.loads(MODELS.read_text("utf-8")))[::6], *CHANGED})]
+    done = run_program(backend, str(MODELS), "--backend", backend, *names)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(LAST, done.stdout)
-    assert found and int(found[1]) >= 200 and int(found[2]) >= 20 and int(found[3]) == 0
+    assert found and int(found[1]) >= (200 if whole else 40) and int(found[2]) >= (20 if whole else 8)
+    assert int(found[3]) == 0
     for name in ("Linear, serve", "MLP, train", "RNNCell, serve", "TrainModel, train"):
         assert f"{name}: merge_linear " in done.stdout
 
