@@ -54,7 +54,7 @@ _SKIPPED = (
 #: Names that a program calls, reads from an object, or imports.
 _CODE_WORD = re.compile(r"(?<=\.)[A-Za-z_]\w+|[A-Za-z_]\w+(?=\()|(?<=import )[A-Za-z_]\w+")
 #: In the programs of so many sections a name leads to none of them.
-_COMMON = 40
+_COMMON = 25
 
 
 @dataclasses.dataclass
