@@ -149,6 +149,7 @@ def examples(session: nox.Session, backend: str) -> None:
     """Run the tests of ``examples/`` on one backend, in its environment; ``tests`` runs them on all."""
     make_environments(session, [backend])
     install(session, "tests")
+    session.env["MITHRIL_DOCS_PROVE"] = "1"
     others = [name for name in BACKENDS if name != backend]
     session.run("pytest", "-k", " and ".join(f"not {name}" for name in others), *session.posargs, "tests/examples")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.browser import chromium
+from support.home import PROVE
 from support.lighthouse import serve
-from support.places import SITE
+from support.places import BACKENDS, SITE
 from support.tiny import TinySite
 
 # What commands print is compared as text, on a terminal and under CI systems that ask for colors too.
@@ -20,14 +22,31 @@ os.environ.pop("FORCE_COLOR", None)
 os.environ["NO_COLOR"] = "1"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that say how many seconds they take, ``@pytest.mark.takes(90)``, in front of the others."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put tests that say how many seconds they take, ``@pytest.mark.takes(90)``, in front of the others.
+
+    A test of ``examples/`` runs on NumPy and on one of the other backends, which its name decides: the pages execute
+    the same programs on all of them. ``nox -s prove`` and ``nox -s examples`` run all.
+    """
+    if not PROVE:
+        config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
+        items[:] = [item for item in items if not is_left_out(item)]
 
     def seconds(item: pytest.Item) -> float:
         mark = item.get_closest_marker("takes")
         return mark.args[0] if mark else 0
 
     items.sort(key=seconds, reverse=True)
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    """Whether a test of a program of ``examples/`` is of a backend that the sample leaves out."""
+    backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")  # type: ignore[attr-defined]
+    if item.path.parent.name != "examples" or backend not in BACKENDS or backend == "numpy":
+        return False
+    others = [name for name in BACKENDS if name != "numpy"]
+    name = f"{item.path.name}::{item.originalname}"  # type: ignore[attr-defined]
+    return backend != others[zlib.crc32(name.encode()) % len(others)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -154,10 +154,11 @@ def visit(browser: Browser, address: str, name: str) -> Visit:
     return Visit(problems, kinds, elements)
 
 
-def full_pass(browser: Browser, address: str, name: str) -> list[str]:
-    """What axe-core finds on a page, in every view, on a phone and on a desk, light and dark.
+def full_pass(browser: Browser, address: str, name: str, whole: bool = False) -> list[str]:
+    """What axe-core finds on a page, in every view on a desk, in the last one on a phone, light and dark.
 
-    Compare holds all that any view shows, and a theme changes colors alone: there, and dark, colors are looked at.
+    Compare, the last view, holds all that any view shows, and a theme changes colors alone: there, and dark, colors are
+    looked at. ``whole`` looks at every view on a phone too.
     """
     problems = []
     for size in (PHONE, DESK):
@@ -166,7 +167,7 @@ def full_pass(browser: Browser, address: str, name: str) -> list[str]:
             page.goto(f"{address}/{name}.html")
             _prepare(page)
             all_views = views(page) or ["the page"]
-            for view in all_views:
+            for view in all_views if whole or size == DESK else all_views[-1:]:
                 if len(all_views) > 1:
                     show(page, view)
                 options = {} if view == all_views[-1] else {"rules": {rule: {"enabled": False} for rule in COLORS}}
