@@ -67,7 +67,8 @@ def test_no_model_becomes_different(backend: str) -> None:
     and those that a pass changes most.
     """
     whole = PROVE or backend == "numpy"
-    names = [] if whole else ["--only", *sorted({*list(tomllib.loads(MODELS.read_text("utf-8")))[::6], *CHANGED})]
+    runnable = [name for name, line in tomllib.loads(MODELS.read_text("utf-8")).items() if line]
+    names = [] if whole else ["--only", *sorted({*runnable[::6], *CHANGED})]
     done = run_program(backend, str(MODELS), "--backend", backend, *names)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(LAST, done.stdout)
