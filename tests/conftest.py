@@ -12,9 +12,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.browser import chromium
-from support.home import PROVE
 from support.lighthouse import serve
-from support.places import BACKENDS, SITE
+from support.places import BACKENDS, PROVE, SITE
 from support.tiny import TinySite
 
 # What commands print is compared as text, on a terminal and under CI systems that ask for colors too.
@@ -29,8 +28,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     the same programs on all of them. ``nox -s prove`` and ``nox -s examples`` run all.
     """
     if not PROVE:
-        config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
-        items[:] = [item for item in items if not is_left_out(item)]
+        left_out = [item for item in items if is_left_out(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
     def seconds(item: pytest.Item) -> float:
         mark = item.get_closest_marker("takes")

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support.places import BACKENDS, ROOT, python_of
+from support.programs import assert_refuses, assert_succeeds, on_every_backend, run_program
 
-PROGRAM = ROOT / "examples" / "compression" / "main.py"
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    if not python_of(request.param).exists():
-        pytest.skip(f"the environment of {request.param} was not made")
-    return request.param
-
-
-def run_program(backend: str, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(python_of(backend)), str(PROGRAM), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+PROGRAM = "compression/main.py"
 
 
 @pytest.fixture
@@ -38,6 +25,7 @@ def weights(tmp_path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+@on_every_backend
 @pytest.mark.parametrize(
     ("words", "near", "smaller"),
     [
@@ -52,10 +40,8 @@ def weights(tmp_path: Path) -> dict[str, np.ndarray]:
 def test_what_comes_back_is_near_and_the_file_smaller(
     backend: str, tmp_path: Path, weights: dict[str, np.ndarray], words: list[str], near: float, smaller: float
 ) -> None:
-    done = run_program(backend, "weights.npz", "small.npz", *words, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = run_program(backend, "small.npz", "back.npz", "--restore", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert_succeeds(run_program(PROGRAM, backend, "weights.npz", "small.npz", *words, folder=tmp_path))
+    assert_succeeds(run_program(PROGRAM, backend, "small.npz", "back.npz", "--restore", folder=tmp_path))
     back = np.load(tmp_path / "back.npz")
     assert set(back.files) == set(weights)
     for key, array in weights.items():
@@ -69,10 +55,10 @@ def test_what_comes_back_is_near_and_the_file_smaller(
     assert (tmp_path / "small.npz").stat().st_size < smaller * raw + overhead
 
 
+@on_every_backend
 def test_factors_are_the_best_ones(backend: str, tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
     for words in (["weights.npz", "small.npz", "--rank", "5"], ["small.npz", "back.npz", "--restore"]):
-        done = run_program(backend, *words, folder=tmp_path)
-        assert done.returncode == 0, done.stderr
+        assert_succeeds(run_program(PROGRAM, backend, *words, folder=tmp_path))
     back = np.load(tmp_path / "back.npz")
     found = back["layer.w.left"] @ back["layer.w.right"]
     strength = np.linalg.svd(weights["layer.w"], compute_uv=False)
@@ -80,6 +66,7 @@ def test_factors_are_the_best_ones(backend: str, tmp_path: Path, weights: dict[s
     assert np.isclose(error, np.linalg.norm(strength[5:]), rtol=1e-4)
 
 
+@on_every_backend
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -100,6 +87,4 @@ def test_a_mistake_is_one_line(
     (tmp_path / "words.npz").write_text("no arrays\n")
     np.savez(tmp_path / "whole.npz", a=np.arange(3))
     np.savez(tmp_path / "colon.npz", **{"a:b": np.ones((2, 2))})
-    done = run_program(backend, *words, folder=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+    assert_refuses(run_program(PROGRAM, backend, *words, folder=tmp_path), message)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from support.home import PROVE
-from support.places import BACKENDS, ROOT, python_of
+from support.places import PROVE, ROOT, python_of
+from support.programs import assert_refuses, assert_succeeds, on_every_backend, run_program
 
-FOLDER = ROOT / "examples" / "passes"
-PROGRAM = FOLDER / "main.py"
+PROGRAM = "passes/main.py"
 MODELS = ROOT / "examples" / "onnx" / "models.toml"
 LAST = r"(\d+) programs ran, (\d+) were changed, (\d+) became different\n$"
 
@@ -40,26 +39,14 @@ for way in ("serve", "train"):
 """
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    if not python_of(request.param).exists():
-        pytest.skip(f"the environment of {request.param} was not made")
-    return request.param
-
-
-def run_program(backend: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, from any folder."""
-    command = [str(python_of(backend)), str(PROGRAM), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=folder)
-
-
+@on_every_backend
 def test_help(backend: str) -> None:
-    done = run_program(backend, "--help")
-    assert done.returncode == 0, done.stderr
+    printed = assert_succeeds(run_program(PROGRAM, backend, "--help"))
     for option in ("models", "--backend", "--only"):
-        assert option in done.stdout
+        assert option in printed
 
 
+@on_every_backend
 def test_no_model_becomes_different(backend: str) -> None:
     """Models of Mithril, to serve and to train: outputs and gradients stay equal.
 
@@ -69,7 +56,7 @@ def test_no_model_becomes_different(backend: str) -> None:
     whole = PROVE or backend == "numpy"
     runnable = [name for name, line in tomllib.loads(MODELS.read_text("utf-8")).items() if line]
     names = [] if whole else ["--only", *sorted({*runnable[::6], *CHANGED})]
-    done = run_program(backend, str(MODELS), "--backend", backend, *names)
+    done = run_program(PROGRAM, backend, MODELS, "--backend", backend, *names, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(LAST, done.stdout)
     assert found and int(found[1]) >= (200 if whole else 40) and int(found[2]) >= (20 if whole else 8)
@@ -78,24 +65,24 @@ def test_no_model_becomes_different(backend: str) -> None:
         assert f"{name}: merge_linear " in done.stdout
 
 
+@on_every_backend
 def test_models_of_ones_own(backend: str, tmp_path: Path) -> None:
     """Constant layers are folded; a line without inputs that fit is counted, but ran nowhere."""
     build = "Model() + Linear(9)(input='x', w='w', b='b') + Linear(2)(w='v', b='c', output=ml.IOKey('y'))"
     inputs = "x=normal(4, 3), w=normal(3, 9), b=normal(9), v=normal(9, 2), c=normal(2)"
     (tmp_path / "mine.toml").write_text(f'two = ["{build}", "{inputs}"]\nnone = ["Relu()", "wrong=1"]\n')
-    done = run_program(backend, "mine.toml", "--backend", backend, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "two, serve: fold_linear 3, merge_linear 1: equal" in done.stdout
-    assert "two, train: merge_linear 2: equal" in done.stdout
-    assert "2 programs ran, 2 were changed, 0 became different" in done.stdout
-    done = run_program(backend, "mine.toml", "--backend", backend, "--only", "none", folder=tmp_path)
+    printed = assert_succeeds(run_program(PROGRAM, backend, "mine.toml", "--backend", backend, folder=tmp_path))
+    assert "two, serve: fold_linear 3, merge_linear 1: equal" in printed
+    assert "two, train: merge_linear 2: equal" in printed
+    assert "2 programs ran, 2 were changed, 0 became different" in printed
+    done = run_program(PROGRAM, backend, "mine.toml", "--backend", backend, "--only", "none", folder=tmp_path)
     assert done.stdout == "0 programs ran, 0 were changed, 0 became different\n"
 
 
 def test_a_wrong_pass_is_found() -> None:
     """Outputs and each gradient are told."""
     command = [str(python_of("numpy")), "-c", WRONG]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=FOLDER)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT / "examples" / "passes")
     assert done.stdout == "output\nd left d right output\n", done.stderr
 
 
@@ -109,6 +96,4 @@ def test_a_wrong_pass_is_found() -> None:
     ],
 )
 def test_mistakes_are_told_in_one_line(words: list[str], told: str) -> None:
-    done = run_program("numpy", *words)
-    assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    assert_refuses(run_program(PROGRAM, "numpy", *words), told)

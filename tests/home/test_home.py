@@ -11,8 +11,8 @@ import pytest
 
 from mithril_docs.backends import BACKENDS as ROWS
 from mithril_docs.page import Page, find_pages
-from support.home import PROVE, Home, homes, install_words, is_another_kind, is_script_alone, shell_variables
-from support.places import BACKENDS, ROOT, SHELL, python_of, run
+from support.home import Home, homes, install_words, is_another_kind, is_script_alone, shell_variables
+from support.places import BACKENDS, PROVE, ROOT, SHELL, python_of, run
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 #: Modules that only one environment may hold.
@@ -49,9 +49,10 @@ def test_pages_give_at_home_what_they_show(
     the digest says. Under ``prove`` both always do.
     """
     taken = [page for page in pages if backend in homes(page, ran_on(record, page))]
-    scripts = [page for page in taken if PROVE or is_another_kind(page, backend, site)]
-    notebooks = [page for page in taken if page not in scripts or not is_script_alone(page, backend)]
-    scripts = [page for page in scripts if PROVE or page not in notebooks]
+    notebooks = scripts = taken
+    if not PROVE:
+        scripts = [p for p in taken if is_another_kind(p, backend, site) and is_script_alone(p, backend)]
+        notebooks = [page for page in taken if page not in scripts]
     with tempfile.TemporaryDirectory(prefix="home-", ignore_cleanup_errors=True) as folder:
         home = Home(ROWS[backend], Path(folder))
         installer = home.install(install_words(site, backend))

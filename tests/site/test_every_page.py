@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser
 
-from support.places import SITE
+from support.places import PROVE, SITE
 from support.survey import Visit, full_pass, in_browsers, pages_of, smallest_cover, visit
 
 PAGES = pages_of(SITE) if SITE.exists() else []
@@ -48,14 +47,13 @@ def test_every_kind_of_element_is_accessible(
     """
     kinds = {name: found.kinds for name, found in visits.items()}
     every = set().union(*kinds.values())
-    whole = bool(os.environ.get("MITHRIL_DOCS_PROVE"))
-    chosen = PAGES if whole else smallest_cover(visits)
+    chosen = PAGES if PROVE else smallest_cover(visits)
     words = f"{len(chosen)} of {len(PAGES)} pages, which have all {len(every)} kinds of element: {', '.join(chosen)}"
     record_property("said", f"axe-core in full on {words}")
     assert set().union(*(kinds[name] for name in chosen)) == every
 
     def look(found: Browser, name: str) -> list[str]:
-        return full_pass(found, address, name, whole)
+        return full_pass(found, address, name, whole=PROVE)
 
     problems = [f"{name}, {words}" for name, some in in_browsers(chosen, look).items() for words in some]
     assert not problems, "\n".join(problems)

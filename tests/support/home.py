@@ -28,11 +28,8 @@ from mithril_docs.build.compare import apart, other_outputs
 from mithril_docs.build.downloads import FILE, NO_FILE, download_path
 from mithril_docs.execute.environment import SET
 from mithril_docs.page import Page
-from support.places import clean
+from support.places import PROVE, clean
 from support.tiny import make_environment
-
-#: Whether all is proved that is otherwise sampled: each page on all backends that it ran on, and each script.
-PROVE = os.environ.get("MITHRIL_DOCS_PROVE") == "1"
 
 #: Of the build's variables those that a page's outputs depend on. With as many threads as a machine has cores, sums
 #: come out in another order and so with other last digits; a learner's numbers agree with ours to those digits only.
@@ -69,8 +66,8 @@ def homes(page: Page, ran: list[str]) -> list[str]:
 
 
 def is_script_alone(page: Page, backend: str) -> bool:
-    """Whether of a page that goes home as another kind of script too the script alone goes: one in two does."""
-    return not PROVE and _number(page, backend) // 1000 % 2 == 0
+    """Whether of a page whose script is another kind of program the script alone goes home: one in two does."""
+    return _number(page, backend) // 1000 % 2 == 0
 
 
 def _number(page: Page, backend: str) -> int:

@@ -14,6 +14,8 @@ EXTENSION = ROOT / "docs" / "_ext"
 STORE = ROOT / "build" / "store"
 SITE = ROOT / "build" / "site"
 BACKENDS = tuple(_TABLE)
+#: Whether all is proved that is otherwise sampled.
+PROVE = os.environ.get("MITHRIL_DOCS_PROVE") == "1"
 #: A block of a page that a reader types into a shell.
 SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import subprocess
 
 import pytest
 
 from support.fuzz import fuzzed, real_pages
+from support.places import PROVE
 from support.tiny import BACKEND, IMPORT, TinySite, cell
 
 #: A file to what is said of it.
@@ -135,7 +135,7 @@ EXECUTED = re.compile(r"FAILED \S+( on numpy, (line \d+|cell \d+): |: )\S")
 @pytest.mark.takes(30)
 def test_pages_changed_at_random(tiny: TinySite, record_property: pytest.FixtureRequest) -> None:
     """They are executed and rendered, and cost a good page nothing; ``tests/unit/test_fuzz.py`` reads many more."""
-    count = ALL if os.environ.get("MITHRIL_DOCS_PROVE") else SAMPLE
+    count = ALL if PROVE else SAMPLE
     pages = [path for path in real_pages() if path.stat().st_size < 8000]
     made = [fuzzed(seed, pages) for seed in range(10_000, 10_000 + count)]
     tiny.page("good")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import os
 import traceback
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mithril_docs.models.cards import cards
 from mithril_docs.page import Page, find_pages
 from mithril_docs.results import Environment, Result
 from support.fuzz import Fuzzed, fuzzed, real_pages
+from support.places import PROVE
 from support.tiny import TinySite
 
 #: How many pages are changed in full, and at each landing.
@@ -65,7 +65,7 @@ def faults_of(made: Fuzzed, tiny: TinySite) -> tuple[list[str], bool]:
 
 def test_pages_changed_at_random(tiny: TinySite, record_property: pytest.FixtureRequest) -> None:
     tiny.page("good")
-    count = ALL if os.environ.get("MITHRIL_DOCS_PROVE") else SAMPLE
+    count = ALL if PROVE else SAMPLE
     pages = real_pages()
     said: collections.Counter[bool] = collections.Counter()
     faults = []

@@ -84,27 +84,27 @@ def half_of_memory() -> int:
 
 
 @functools.cache
-def refused(work: Path) -> str:
-    """Why no command that may write to a folder gets namespaces of its own here; empty where they do.
+def refused() -> str:
+    """Why no command gets namespaces of its own here; empty where they do.
 
-    It is tried with a command that does nothing but write there, for systems refuse each step in their own way.
+    It is tried with a command that does nothing but write to its folder, for systems refuse each step in their own way.
     """
     for program in ("unshare", "mount"):
         if not shutil.which(program):
             return f"{program} is not installed"
-    mark = work / ".entered"
-    write = [sys.executable, "-c", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()", str(mark)]
-    done = subprocess.run(
-        _entered(work, work, write),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        preexec_fn=functools.partial(_limit, Limits(memory=half_of_memory())),
-    )
-    entered = mark.exists()
-    mark.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gate-") as folder:
+        work, mark = Path(folder), Path(folder, "entered")
+        write = [sys.executable, "-c", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()", str(mark)]
+        done = subprocess.run(
+            _entered(work, work, write),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            preexec_fn=functools.partial(_limit, Limits(memory=half_of_memory())),
+        )
+        entered = mark.exists()
     if done.returncode == 0 and entered:
         return ""
     rows = [row for row in done.stderr.splitlines() if row.strip()]
@@ -144,7 +144,7 @@ def run(command: list[str], work: Path, environ: dict[str, str], limits: Limits,
     temporary = Path(tempfile.mkdtemp(prefix="gate-"))
     given = {name: os.environ[name] for name in PASSED if name in os.environ}
     given |= {"HOME": str(home), "TMPDIR": str(temporary), "USER": "gate"} | environ
-    if own and not refused(work):
+    if own and not refused():
         command = _entered(work, temporary, command)
     process = subprocess.Popen(
         command,

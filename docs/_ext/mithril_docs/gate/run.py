@@ -132,16 +132,16 @@ def main(argv: list[str]) -> int:
             return MAY_SHIP
         _run(gate, tasks, options.scheduler)
         _compare(gate)
+        if not gate.counts["compared"]:
+            raise OSError(f"{gate.store.root} holds no results of the documented version; run nox -s site")
         if "speed" not in options.skip:
             _measure_speed(gate, options.pythons.resolve())
         if not gate.quick and "site" not in options.skip:
             _build_site(gate)
-        if not gate.counts["compared"]:
-            raise OSError(f"{gate.store.root} holds no results of the documented version; run nox -s site")
         causes = group(gate.findings, gate.reached, changed, gate.cards, (documented.tree, candidate.tree))
         told.causes, told.counts = causes, gate.counts
         told.seconds = gate.seconds | {"all": round(time.perf_counter() - start, 1)}
-        told.refused = contain.refused(gate.folder)
+        told.refused = contain.refused()
         told.quick = gate.quick
         severities = {cause.severity for cause in causes}
         if BREAKS in severities:
