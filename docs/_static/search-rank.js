@@ -1,8 +1,8 @@
 // From a query to the sections that answer it: BM25 of MiniSearch over the sections of `search-index.js`.
 (() => {
   "use strict";
-  const { pages, entries: rows, terms: words, bags, synonyms } = window.mithrilSearch;
-  const { wordsOf, squash } = globalThis.mithrilWords;
+  const { pages, entries: rows, terms: words, fields, synonyms } = window.mithrilSearch;
+  const { wordsOf, squash, unpack } = globalThis.mithrilWords;
   const KIND = ["page", "section", "card", "object", "error", "term"]; // as `search.py` counts them
 
   // How much each part of a section counts, each kind of section, and what else is weighed; set with one half of the
@@ -20,17 +20,15 @@
     return { id, page, anchor: anchor === 0 ? slug(title) : anchor, kind: KIND[kind], titles, title, on, name: squash(title) };
   });
 
-  // The words of a section's field, from the list that `search-index.cjs` made.
-  const FROM_BAGS = { extra: 0, text: 1, asked: 2, code: 3 };
-  const unpack = (list) => {
-    const found = [];
-    let word = -1;
-    for (const number of list) {
-      if (number > 0) found.push(terms[(word += number)]);
-      else for (let times = 1; times < -number; times++) found.push(terms[word]);
-    }
-    return found;
-  };
+  // The words of a section's field: the index holds, for each word, the sections with it.
+  const WRITTEN = { extra: 0, text: 1, asked: 2, code: 3 };
+  const held = fields.map((lists) => {
+    const bags = entries.map(() => []);
+    lists.split(" ").forEach((list, word) => {
+      for (const section of unpack(list)) bags[section].push(terms[word]);
+    });
+    return bags;
+  });
   const split = new Map();
   const wordsOfTitle = (title) => {
     if (!split.has(title)) split.set(title, wordsOf(title));
@@ -38,7 +36,7 @@
   };
   const fieldOf = (entry, field) => {
     if (field === "id") return entry.id;
-    if (field in FROM_BAGS) return unpack(bags[entry.id][FROM_BAGS[field]]);
+    if (field in WRITTEN) return held[WRITTEN[field]][entry.id];
     if (field === "title") return wordsOfTitle(entry.title);
     if (field === "path") return entry.titles.slice(0, -1).flatMap(wordsOfTitle);
     return entry.titles.length ? wordsOfTitle(pages[entry.page][1]) : []; // page

@@ -30,5 +30,34 @@
   // A name without what people write in several ways: `layer_norm`, `Layer Norm` and `LayerNorm` are one.
   const squash = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
-  globalThis.mithrilWords = { wordsOf, squash };
+  // The sections that hold a word, as text: how far each is from the one before, and a "!" for each time but the first.
+  // The last digit of a number is one of the first 64; those before it are of the others.
+  const DIGITS = Array.from({ length: 92 }, (_, i) => String.fromCharCode(i + 35)).filter((sign) => sign !== '"' && sign !== "\\").join("");
+  const [LAST, MORE] = [DIGITS.slice(0, 64), DIGITS.slice(64)];
+  const pack = (sections) => {
+    let next = 0;
+    return [...sections].map(([section, times]) => {
+      let rest = section - next;
+      next = section + 1;
+      let text = LAST[rest % LAST.length];
+      for (rest = Math.floor(rest / LAST.length); rest; rest = Math.floor((rest - 1) / MORE.length)) text = MORE[(rest - 1) % MORE.length] + text;
+      return text + "!".repeat(times - 1);
+    }).join("");
+  };
+  const unpack = (text) => {
+    const found = [];
+    let [next, rest] = [0, 0];
+    for (const sign of text) {
+      const last = LAST.indexOf(sign);
+      if (sign === "!") found.push(found.at(-1));
+      else if (last < 0) rest = rest * MORE.length + MORE.indexOf(sign) + 1;
+      else {
+        found.push(next + rest * LAST.length + last);
+        [next, rest] = [found.at(-1) + 1, 0];
+      }
+    }
+    return found;
+  };
+
+  globalThis.mithrilWords = { wordsOf, squash, pack, unpack };
 })();

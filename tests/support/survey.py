@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ _THIN = """() => {
   });
   for (const word of more) word.replaceWith(word.textContent);
 }"""
-_AXE = """async (options) =>
-  (await axe.run(document, {resultTypes: ["violations"], preload: false, ...options})).violations.flatMap((rule) =>
+_AXE = """async ([parts, options]) =>
+  (await axe.run(parts ? {include: [[parts]]} : document, {
+    resultTypes: ["violations"], preload: false, ...options
+  })).violations.flatMap((rule) =>
     rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\\n")[1].trim()}`)
   )"""
 _SOUND = r"""async () => {
@@ -61,26 +63,33 @@ _SOUND = r"""async () => {
   return found;
 }"""
 #: The kinds of the page's elements: tag, role, the names of the attributes that mean something to axe, the tag above,
-#: and the color of the text on its ground. Elements that are not shown have none.
-_KINDS = """() => {
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const color = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(color)) return color;
+#: and the color of the text on its ground. Elements that are not shown have none. Where it is asked to mark them, the
+#: first element with text of each kind gets the attribute data-first, and others lose it.
+_KINDS = """(mark) => {
+  const grounds = new Map([[null, ["", 1]]]);  // the color behind an element, and how opaque the element is
+  const groundOf = (e) => {
+    if (!grounds.has(e)) {
+      const { backgroundColor, opacity } = getComputedStyle(e), [behind, before] = groundOf(e.parentElement);
+      grounds.set(e, [/, 0\\)$|transparent/.test(backgroundColor) ? behind : backgroundColor, before * opacity]);
     }
-    return "";
+    return grounds.get(e);
   };
-  const kinds = new Set();
+  const kinds = new Map();
   for (const e of document.body.querySelectorAll("*")) {
     if (!e.checkVisibility() || e.closest("svg, math") && !e.matches("svg, math, svg text")) continue;
     const names = e.getAttributeNames().filter((n) => /^(aria|role|tab|alt|type|lang|scope|open|for)/.test(n)).sort();
     const style = getComputedStyle(e);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
     const text = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    const color = text ? `${style.color} on ${ground(e)}${large ? " large" : ""}` : "";
-    kinds.add([e.tagName, e.getAttribute("role"), names, e.parentElement?.tagName, color].join(" "));
+    const color = text ? `${style.color} on ${groundOf(e).join()}${large ? " large" : ""}` : "";
+    const kind = [e.tagName, e.getAttribute("role"), names, e.parentElement?.tagName, color].join(" ");
+    if (!kinds.has(kind)) kinds.set(kind, text ? e : null);
   }
-  return [...kinds];
+  if (mark) {
+    for (const e of document.querySelectorAll("[data-first]")) e.removeAttribute("data-first");
+    for (const e of kinds.values()) e?.setAttribute("data-first", "");
+  }
+  return [...kinds.keys()];
 }"""
 
 
@@ -145,7 +154,7 @@ def visit(browser: Browser, address: str, name: str) -> Visit:
                 problems.append(f"{wide} px too wide on {view or 'a phone'}")
         _prepare(page)
         kinds = {f"phone {kind}" for kind in page.evaluate(_KINDS)}
-        problems += _look(page, "light", {"rules": {rule: {"enabled": False} for rule in COLORS}})
+        problems += _look(page)
         page.set_viewport_size(DESK)
         for theme in ("light", "dark"):
             _theme(page, theme)
@@ -157,8 +166,8 @@ def visit(browser: Browser, address: str, name: str) -> Visit:
 def full_pass(browser: Browser, address: str, name: str, whole: bool = False) -> list[str]:
     """What axe-core finds on a page, in every view on a desk, in the last one on a phone, light and dark.
 
-    Compare, the last view, holds all that any view shows, and a theme changes colors alone: there, and dark, colors are
-    looked at. ``whole`` looks at every view on a phone too.
+    Compare, the last view, holds all that any view shows, and a theme changes colors alone: there, in both themes, the
+    colors of one text of each kind are looked at. ``whole`` looks at every text, and at every view on a phone too.
     """
     problems = []
     for size in (PHONE, DESK):
@@ -170,9 +179,10 @@ def full_pass(browser: Browser, address: str, name: str, whole: bool = False) ->
             for view in all_views if whole or size == DESK else all_views[-1:]:
                 if len(all_views) > 1:
                     show(page, view)
-                options = {} if view == all_views[-1] else {"rules": {rule: {"enabled": False} for rule in COLORS}}
-                problems += [f"{size['width']} px, {view}: {words}" for words in _look(page, "light", options)]
-            problems += [f"{size['width']} px: {words}" for words in _look(page, "dark", {"runOnly": COLORS})]
+                problems += [f"{size['width']} px, {view}: {words}" for words in _look(page)]
+            for theme in ("light", "dark"):
+                _theme(page, theme)
+                problems += [f"{size['width']} px: {theme}: {words}" for words in _look_at_colors(page, whole)]
     return problems
 
 
@@ -203,9 +213,16 @@ def _theme(page: Page, theme: str) -> None:
     page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", theme)
 
 
-def _look(page: Page, theme: str, options: dict[str, Any]) -> Iterable[str]:
-    _theme(page, theme)
-    return [f"{theme}: {words}" for words in page.evaluate(_AXE, options)]
+def _look(page: Page) -> list[str]:
+    """What axe finds, colors aside."""
+    return page.evaluate(_AXE, [None, {"rules": {rule: {"enabled": False} for rule in COLORS}}])
+
+
+def _look_at_colors(page: Page, whole: bool) -> list[str]:
+    """What axe finds in the colors of every text, or of the first text of each kind."""
+    if not whole:
+        page.evaluate(_KINDS, True)
+    return page.evaluate(_AXE, [None if whole else "[data-first]", {"runOnly": COLORS}])
 
 
 def _transferred(sizes: dict[str, int]) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from mithril_docs.build import npm
 from mithril_docs.commands import render
-from mithril_docs.site.search import FILE, KINDS, TEXTS
+from mithril_docs.site.search import FILE, KINDS, STEMMER, TEXTS, WORDS
 from support.tiny import TinySite
 
 pytestmark = pytest.mark.xdist_group("search")
@@ -48,22 +49,31 @@ Again.
 """
 
 
+#: Node: the lists of an index on standard input, read as the browser reads them.
+UNPACK = """
+for (const file of process.argv.slice(1)) require("vm").runInThisContext(require("fs").readFileSync(file, "utf8"));
+const fields = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(fields.map((lists) => lists.split(" ").map(mithrilWords.unpack))));
+"""
+
+
 def read(tiny: TinySite) -> dict[str, Any]:
     """The index of a site, and for each section what the search would find it by: the words of its fields."""
-    text = (tiny.out / "_static" / FILE).read_text("utf-8")
+    static = tiny.out / "_static"
+    text = (static / FILE).read_text("utf-8")
     index = json.loads(text.partition("=")[2].rstrip(";\n"))
+    command = [npm.node()[0], "-e", UNPACK, str(static / STEMMER), str(static / WORDS)]
+    done = subprocess.run(command, input=json.dumps(index["fields"]), capture_output=True, text=True, check=True)
+    lists = json.loads(done.stdout)
     terms = index["terms"].split(" ")
 
-    def words(bag: list[int]) -> set[str]:
-        number, found = -1, set()
-        for step in bag:
-            number += max(step, 0)
-            found.add(terms[number])
-        return found
+    def words(section: int, field: int) -> set[str]:
+        return {term for term, held in zip(terms, lists[field], strict=True) if section in held}
 
     rows = {}
-    for (page, anchor, kind, titles), bags in zip(index["entries"], index["bags"], strict=True):
-        rows[index["pages"][page][0], " > ".join(titles), anchor] = (KINDS[kind], *map(words, bags))
+    for section, (page, anchor, kind, titles) in enumerate(index["entries"]):
+        found = (words(section, field) for field in range(len(lists)))
+        rows[index["pages"][page][0], " > ".join(titles), anchor] = (KINDS[kind], *found)
     return index | {"rows": rows}
 
 

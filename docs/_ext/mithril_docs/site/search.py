@@ -17,6 +17,7 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
+import rjsmin
 import sphinx.search
 from docutils import nodes
 from sphinx import addnodes
@@ -155,7 +156,7 @@ def _put_engine(app: Sphinx) -> None:
     parts = ((folder / f"{name}-stemmer.js").read_text("utf-8") for name in ("base", "english"))
     static = Path(app.outdir, "_static")
     static.mkdir(parents=True, exist_ok=True)
-    _put(static / ENGINE, npm.file("minisearch", "dist/umd/index.js").read_text("utf-8"))
+    _put(static / ENGINE, rjsmin.jsmin(npm.file("minisearch", "dist/umd/index.js").read_text("utf-8")))
     _put(static / STEMMER, "\n".join(parts))
 
 
@@ -290,7 +291,7 @@ def _sections(app: Sphinx) -> tuple[list[list[str]], list[list[Any]], list[list[
 
 
 def _indexed(texts: list[list[str]], scripts: list[Path]) -> dict[str, Any]:
-    """The words of each section by number: ``terms`` and ``bags``; see ``search-index.cjs``."""
+    """The words, and by field the sections that hold each: ``terms`` and ``fields``; see ``search-index.cjs``."""
     program, _ = npm.node()
     command = [program, str(Path(__file__).with_name("search-index.cjs")), *map(str, scripts)]
     made = subprocess.run(command, input=_json(texts), capture_output=True, text=True, encoding="utf-8")
