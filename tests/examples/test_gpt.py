@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.places import BACKENDS, ROOT, python_of
+from support import programs
+from support.places import BACKENDS, python_of
 
-PROGRAM = ROOT / "examples" / "gpt" / "main.py"
 #: A model so small that the default text and optimizer take seconds.
 SMALL = ("--steps", "6", "--context", "8", "--width", "8", "--layers", "1", "--heads", "2", "--merges", "4")
 
@@ -22,10 +22,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def run_program(backend: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, from any folder."""
-    command = [str(python_of(backend)), str(PROGRAM), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+run_program = functools.partial(programs.run_program, "gpt/main.py")
 
 
 def test_help(backend: str) -> None:

@@ -6,6 +6,7 @@ checkpoints are saved, and computes what the model should give.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support import programs
 from support.places import BACKENDS, ROOT, python_of
 
 EXAMPLE = ROOT / "examples" / "gpt"
@@ -119,10 +121,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def run_program(backend: str, *words: object) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end."""
-    command = [str(python_of(backend)), str(EXAMPLE / "main.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+run_program = functools.partial(programs.run_program, "gpt/main.py")
 
 
 def as_words(tokens: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.places import BACKENDS, ROOT, python_of
+from support import programs
+from support.places import BACKENDS, python_of
 
-PROGRAM = ROOT / "examples" / "graph_network" / "main.py"
 SCORES = r"accuracy ([\d.]+) on other nodes; without edges ([\d.]+), label spreading ([\d.]+)"
 
 
@@ -22,10 +23,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def run_program(backend: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, from any folder."""
-    command = [str(python_of(backend)), str(PROGRAM), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+run_program = functools.partial(programs.run_program, "graph_network/main.py")
 
 
 def two_rings(folder: Path) -> dict[str, np.ndarray]:
