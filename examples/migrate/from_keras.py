@@ -3,6 +3,9 @@
 The outputs are those of the network with `training=False`. Arrays keep the
 layout of Keras between layers: images are (batch, height, width, channels).
 A layer, or an option of one, that is not known is refused by name.
+
+Where PyTorch is installed, `import torch._dynamo` before TensorFlow. Otherwise
+the process ends at the first gradient, as both bring LLVM.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import mithril as ml
@@ -21,6 +24,7 @@ from mithril.models import (
     BaseModel,
     Buffer,
     Concat,
+    ElementWiseAffine,
     Embedding,
     Exponential,
     Flatten,
@@ -111,7 +115,7 @@ class Spot:
         words = ", ".join(ACTIVATIONS)
         self.refuse(f"{option}={named} is not converted; known: {words}")
 
-    def refuse(self, words: str) -> Any:
+    def refuse(self, words: str) -> NoReturn:
         """Say by name why the layer is not converted."""
         _refuse(self.place, self.layer, words)
 
@@ -205,7 +209,10 @@ def _options(place: str, layer: keras.Layer, rule: Rule) -> dict[str, Any]:
     """
     if layer.dtype_policy.name != "float32":
         _refuse(place, layer, f"dtype {layer.dtype_policy.name}")
-    options = layer.get_config()
+    try:
+        options = layer.get_config()
+    except Exception as error:
+        _refuse(place, layer, f"its options cannot be read: {error}")
     for name, value in options.items():
         if name in rule.only:
             if value != rule.only[name]:
@@ -221,7 +228,7 @@ def _options(place: str, layer: keras.Layer, rule: Rule) -> dict[str, Any]:
     return options
 
 
-def _refuse(place: str, layer: object, words: str) -> Any:
+def _refuse(place: str, layer: object, words: str) -> NoReturn:
     raise NotConverted(f"layer {place}, {type(layer).__name__}: {words}")
 
 
@@ -262,10 +269,13 @@ def put(model: Model, part: BaseModel, *values: Value, **inputs: Any) -> Value:
     return part.output
 
 
-def _relu_beyond(model: Model, input: Value, top: float) -> Value:
-    """The numbers from 0 to `top` as they are, those outside cut off."""
-    above = put(model, Relu(), input)
-    return above - put(model, Relu(), input - top)
+def _relu6(model: Model, input: Value) -> Value:
+    """The numbers from 0 to 6 as they are, those outside cut off."""
+    return put(model, Relu(), input) - put(model, Relu(), input - 6.0)
+
+
+def _hard_sigmoid(model: Model, input: Value) -> Value:
+    return _relu6(model, input + 3.0) / 6.0
 
 
 def _elu(model: Model, input: Value, alpha: float = 1.0) -> Value:
@@ -296,7 +306,7 @@ def _softsign(model: Model, input: Value) -> Value:
 ACTIVATIONS: dict[str, Callable[[], BaseModel | None]] = {
     "linear": lambda: None,
     "relu": Relu,
-    "relu6": lambda: formula(lambda m, input: _relu_beyond(m, input, 6.0)),
+    "relu6": lambda: formula(_relu6),
     "leaky_relu": lambda: LeakyRelu(0.2),
     "elu": lambda: formula(_elu),
     "selu": lambda: formula(_selu),
@@ -304,9 +314,7 @@ ACTIVATIONS: dict[str, Callable[[], BaseModel | None]] = {
     "silu": lambda: formula(_silu),
     "mish": lambda: formula(_mish),
     "sigmoid": Sigmoid,
-    "hard_sigmoid": lambda: formula(
-        lambda m, input: _relu_beyond(m, input + 3.0, 6.0) / 6.0
-    ),
+    "hard_sigmoid": lambda: formula(_hard_sigmoid),
     "tanh": Tanh,
     "softplus": Softplus,
     "softsign": lambda: formula(_softsign),
@@ -432,10 +440,10 @@ def batch_norm(spot: Spot) -> None:
     shift = own.get("beta", 0.0) - own["moving_mean"] * scale
     count = len(spot.shape) + 1
     sizes = (-1, *(1,) * (count - 1 - axis % count))
-    spot.formula(
-        lambda model, input, scale, shift: input * scale + shift,
-        scale=spot.param("scale", scale.reshape(sizes)),
-        shift=spot.param("shift", shift.reshape(sizes)),
+    spot.chain.add(
+        ElementWiseAffine(),
+        w=spot.param("scale", scale.reshape(sizes)),
+        b=spot.param("shift", shift.reshape(sizes)),
     )
 
 
@@ -566,16 +574,17 @@ def pool(largest: bool) -> Callable[[Spot], None]:
             spot.refuse("padding='same' is converted only where none is added")
 
         def compute(model: Model, input: Value) -> Value:
+            made = input
             for axis in reversed(range(len(windows))):
-                padded = _with_lowest(model, input, axis + 1, pads[axis])
+                padded = _with_lowest(model, made, axis + 1, pads[axis])
                 last = (after[axis] - 1) * strides[axis] + 1
                 every = (slice(None),) * (axis + 1)
                 parts = [
                     padded[(*every, slice(k, k + last, strides[axis]))]
                     for k in range(windows[axis])
                 ]
-                input = _combine(model, parts, largest)
-            return input
+                made = _combine(model, parts, largest)
+            return made
 
         spot.formula(compute)
 
@@ -642,8 +651,11 @@ def rescaling(spot: Spot) -> None:
     scale, offset = spot.options["scale"], spot.options["offset"]
     if not all(isinstance(each, (int, float)) for each in (scale, offset)):
         spot.refuse("scale and offset are converted only as single numbers")
-    scale, offset = float(scale), float(offset)
-    spot.formula(lambda model, input: input * scale + offset)
+
+    def compute(model: Model, input: Value) -> Value:
+        return input * float(scale) + float(offset)
+
+    spot.formula(compute)
 
 
 def activation(spot: Spot) -> None:
@@ -677,7 +689,11 @@ def leaky_relu(spot: Spot) -> None:
 def elu(spot: Spot) -> None:
     """With any factor below 0."""
     alpha = float(spot.options["alpha"])
-    spot.formula(lambda model, input: _elu(model, input, alpha))
+
+    def compute(model: Model, input: Value) -> Value:
+        return _elu(model, input, alpha)
+
+    spot.formula(compute)
 
 
 def softmax(spot: Spot) -> None:
@@ -776,5 +792,5 @@ RULES: dict[type[keras.Layer], Rule] = {
     _L.SimpleRNN: _rule(recurrent(rnn_step), _RNN, **_STEPS),
     _L.Softmax: _rule(softmax, "axis"),
     _L.SpatialDropout1D: _rule(nothing, "rate"),
-    _L.SpatialDropout2D: _rule(nothing, "rate"),
+    _L.SpatialDropout2D: _rule(nothing, "rate", **_LAST),
 }
