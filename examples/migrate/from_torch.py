@@ -103,7 +103,7 @@ def convert(module: nn.Module, shape: Sequence[int]) -> Converted:
     layers = list(_layers(copy.deepcopy(module).cpu().float().eval(), ""))
     _refuse_what_comes_twice(layers)
     kind = torch.long if reads_ids(module) else torch.float32
-    sample = torch.zeros((1, *shape), dtype=kind)
+    sample = torch.zeros((2, *shape), dtype=kind)
     chain, not_negative = Chain(), False
     for number, (place, layer) in enumerate(layers):
         spot = Spot(chain, place, tuple(sample.shape), not_negative)

@@ -139,7 +139,7 @@ def ending(
 
 def sequences(dice: Dice) -> Drawn:
     """LSTM layers over a sequence of vectors."""
-    size, steps = dice.size(1, 4), dice.size(1, 5)
+    size, steps = dice.size(1, 4), dice.size(1, 3)
     layers, wide = dense(dice, size)
     last = nn.LSTM(
         wide,
@@ -177,12 +177,10 @@ def drawn(
     return Drawn(nn.Sequential(*layers), shape, inputs)
 
 
+#: Each kind as often as it has options; an LSTM takes long to build.
 KINDS: tuple[Callable[[Dice], Drawn], ...] = (
-    vectors,
-    images,
-    signals,
-    sequences,
-    words,
+    *(vectors, images, signals, words, sequences),
+    *(vectors, images, signals, words, images),
 )
 
 

@@ -106,22 +106,69 @@ for code, shape, _ in json.load(sys.stdin):
         print("was converted")
 """
 
-#: Loads what the program wrote, and evaluates it.
+#: Calls the program as the command line does, once for each list of words, and prints the status and what it said.
+CALL = """\
+import contextlib
+import io
+import json
+import sys
+
+import main
+
+for words in json.load(sys.stdin):
+    said = io.StringIO()
+    status = 0
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main.main(words)
+        except SystemExit as error:
+            status = error.code
+    print(json.dumps([status, said.getvalue()]))
+"""
+
+#: Converts networks with the command line, and keeps inputs with what PyTorch makes of them.
+WRITE = """\
+import main
+import network
+import numpy as np
+import torch
+from from_torch import outputs
+
+rng = np.random.default_rng(0)
+inputs = {"image": rng.normal(size=(2, 1, 8, 8)).astype("float32"), "text": rng.integers(9, size=(2, 5))}
+for name, array in inputs.items():
+    torch.manual_seed(7)
+    torch.save(getattr(network, name)().state_dict(), f"{name}.pt")
+    torch.manual_seed(7)
+    np.savez(f"{name}.data.npz", inputs=array, expected=outputs(getattr(network, name)(), array))
+    shape = ",".join(map(str, array.shape[1:]))
+    main.main([f"network.py:{name}", "--shape", shape, "--weights", f"{name}.pt", "--out", name])
+"""
+
+#: Loads what was written, and evaluates it.
 LOAD = """\
 import pickle
 
 import numpy as np
 from converted import Converted
 
-with open("net.pickle", "rb") as file:
-    model = pickle.load(file)
-with np.load("net.npz") as file:
-    params = dict(file)
-found = Converted(model, params).predict(Backend(), np.load("inputs.npy"))
-np.save("found.npy", found)
+for name in ("image", "text"):
+    with open(f"{name}.pickle", "rb") as file:
+        model = pickle.load(file)
+    with np.load(f"{name}.npz") as file:
+        params = dict(file)
+    with np.load(f"{name}.data.npz") as file:
+        found = Converted(model, params).predict(Backend(), file["inputs"])
+        print(name, found.shape == file["expected"].shape, float(np.abs(found - file["expected"]).max()))
 """
-#: Off macOS, Mithril hides this class.
-IMPORTS = {"mlx": "from mithril.backends.with_autograd.mlx_backend import"}
+
+#: Where the class of a backend is. Off macOS, Mithril hides that of MLX.
+CLASSES = {
+    "numpy": "from mithril import NumpyBackend as Backend",
+    "torch": "from mithril import TorchBackend as Backend",
+    "jax": "from mithril import JaxBackend as Backend",
+    "mlx": "from mithril.backends.with_autograd.mlx_backend import MlxBackend as Backend",
+}
 
 
 @pytest.fixture
@@ -135,13 +182,16 @@ def run_python(backend: str, code: str, folder: Path, given: str = "") -> str:
     python = python_of(backend)
     if not python.exists():
         pytest.skip(f"the environment of {backend} was not made")
-    environment = clean(python.parent) | {"PYTHONPATH": f"{ROOT / 'examples' / 'migrate'}:{folder}"}
+    environment = clean(python.parent) | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{ROOT / 'examples' / 'migrate'}:{folder}",
+    }
     command = [str(python), "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, input=given)
     return assert_succeeds(done)
 
 
-@pytest.mark.takes(40)
+@pytest.mark.takes(30)
 def test_100_networks_compute_the_same(folder: Path) -> None:
     done = run_program(PROGRAM, "torch", "--prove", "100", folder=folder)
     first, *rows = assert_succeeds(done).splitlines()
@@ -167,62 +217,63 @@ def test_a_difference_is_found(folder: Path) -> None:
         run_python("torch", code, folder)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with networks that the program converted."""
+    folder = tmp_path_factory.mktemp("written")
+    (folder / "network.py").write_text(NETWORKS)
+    assert run_python("torch", WRITE, folder).count("the model\n") == 2
+    return folder
+
+
 @on_every_backend
-@pytest.mark.parametrize(("network", "shape"), [("image", (1, 8, 8)), ("text", (5,))])
-def test_the_files_need_no_pytorch(backend: str, folder: Path, network: str, shape: tuple[int, ...]) -> None:
-    words = ",".join(map(str, shape))
-    done = run_program(PROGRAM, "torch", f"network.py:{network}", "--shape", words, "--out", "net", folder=folder)
-    assert "net.pickle: the model" in assert_succeeds(done)
-    rng = np.random.default_rng(0)
-    inputs = rng.integers(9, size=(2, *shape)) if network == "text" else rng.normal(size=(2, *shape))
-    np.save(folder / "inputs.npy", inputs if network == "text" else inputs.astype("float32"))
-    found = {}
-    for name in ("numpy", backend):
-        cls = {"numpy": "NumpyBackend", "torch": "TorchBackend", "jax": "JaxBackend", "mlx": "MlxBackend"}[name]
-        run_python(name, f"{IMPORTS.get(name, 'from mithril import')} {cls} as Backend\n{LOAD}", folder)
-        found[name] = np.load(folder / "found.npy")
-    assert np.allclose(found["numpy"], found[backend], atol=1e-5)
+def test_the_files_need_no_pytorch(backend: str, written: Path) -> None:
+    said = run_python(backend, f"{CLASSES[backend]}\n{LOAD}", written)
+    for line, name in zip(said.splitlines(), ("image", "text"), strict=True):
+        assert line.startswith(f"{name} True ")
+        assert float(line.split()[-1]) <= 1e-5
 
 
-def test_weights_of_a_file(folder: Path) -> None:
+def test_weights_may_be_safetensors(folder: Path) -> None:
     code = (
-        "import torch\nfrom network import image\nfrom safetensors.torch import save_file\n"
-        "torch.manual_seed(1)\nstate = image().state_dict()\n"
-        "torch.save(state, 'net.pt')\nsave_file(state, 'net.safetensors')\n"
-        "torch.save({'0.0.weight': state['0.0.weight']}, 'part.pt')\n"
+        "import main, torch\nfrom network import image\nfrom safetensors.torch import save_file\n"
+        "state = image().state_dict()\nsave_file(state, 'net.safetensors')\n"
+        "main.main(['network.py:image', '--shape', '1,8,8', '--weights', 'net.safetensors'])\n"
         "print(float(state['3.weight'][0, 0]))\n"
     )
-    weight = float(run_python("torch", code, folder))
-    for file in ("net.pt", "net.safetensors"):
-        words = ["network.py:image", "--shape", "1,8,8", "--weights", file]
-        assert_succeeds(run_program(PROGRAM, "torch", *words, folder=folder))
-        with np.load(folder / "migrated.npz") as arrays:
-            assert np.isclose(arrays["weight_3"][0, 0], weight)
-    words = ["network.py:image", "--shape", "1,8,8", "--weights", "part.pt"]
-    assert_refuses(run_program(PROGRAM, "torch", *words, folder=folder), "Missing key(s) in state_dict")
+    weight = float(run_python("torch", code, folder).splitlines()[-1])
+    with np.load(folder / "migrated.npz") as arrays:
+        assert np.isclose(arrays["weight_3"][0, 0], weight)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "name a network, FILE.py:FUNCTION, and give its --shape"),
-        (["network.py:image"], "give its --shape"),
-        (["network.py", "--shape", "3"], "write FILE.py:FUNCTION"),
-        (["none.py:image", "--shape", "3"], "there is no file 'none.py'"),
-        (["network.py:none", "--shape", "3"], "network.py has no 'none'"),
-        (["network.py:weird", "--shape", "3"], "RuntimeError: no such data"),
-        (["network.py:number", "--shape", "3"], "returned int, no network"),
-        (["network.py:image", "--shape", "a"], "'a' is no shape"),
-        (["network.py:image", "--shape", "1,8,8", "--out", "none/x"], "its folder does not exist"),
-        (["network.py:image", "--shape", "1,8,8", "--weights", "none.pt"], "No such file"),
-        (["network.py:image", "--shape", "1,8,8", "--weights", "network.py"], "holds no state dict"),
-        (["network.py:shared", "--shape", "3"], "layer 2, Linear: shares weights"),
-        (["--prove", "0"], "--prove 0 must be at least 1"),
-        (["network.py:image", "--prove", "3"], "--prove goes without a network"),
-    ],
-)
-def test_a_mistake_is_one_line(folder: Path, words: list[str], message: str) -> None:
-    assert_refuses(run_program(PROGRAM, "torch", *words, folder=folder), message)
+#: Command lines, and what is said of them.
+MISTAKES: list[tuple[list[str], str]] = [
+    ([], "name a network, FILE.py:FUNCTION, and give its --shape"),
+    (["network.py:image"], "give its --shape"),
+    (["network.py", "--shape", "3"], "write FILE.py:FUNCTION"),
+    (["none.py:image", "--shape", "3"], "there is no file 'none.py'"),
+    (["network.py:none", "--shape", "3"], "network.py has no 'none'"),
+    (["network.py:weird", "--shape", "3"], "RuntimeError: no such data"),
+    (["network.py:number", "--shape", "3"], "returned int, no network"),
+    (["network.py:image", "--shape", "a"], "'a' is no shape"),
+    (["network.py:image", "--shape", "1,8,8", "--out", "none/x"], "its folder does not exist"),
+    (["network.py:image", "--shape", "1,8,8", "--weights", "none.pt"], "No such file"),
+    (["network.py:image", "--shape", "1,8,8", "--weights", "network.py"], "holds no state dict"),
+    (["network.py:image", "--shape", "1,8,8", "--weights", "part.pt"], "Missing key(s) in state_dict"),
+    (["network.py:shared", "--shape", "3"], "layer 2, Linear: shares weights"),
+    (["--prove", "0"], "--prove 0 must be at least 1"),
+    (["network.py:image", "--prove", "3"], "--prove goes without a network"),
+]
+
+
+def test_a_mistake_is_one_line(folder: Path) -> None:
+    given = json.dumps([words for words, _ in MISTAKES])
+    part = "import torch\ntorch.save({'0.0.weight': torch.ones(4, 1, 3, 3)}, 'part.pt')\n"
+    said = run_python("torch", part + CALL, folder, given).splitlines()
+    for (words, message), line in zip(MISTAKES, said, strict=True):
+        status, text = json.loads(line)
+        assert status == 2 and message in text, f"{words}: {line}"
+        assert len(text.splitlines()) == 1, text
 
 
 def test_without_pytorch(folder: Path) -> None:
