@@ -44,9 +44,9 @@ def test_pages_give_at_home_what_they_show(
     Jupyter's, so this is also the second run of every page: the order of sets is another one than in the build.
 
     A page goes home on one of the backends that it ran on, or, if it is long, perhaps not at all, as
-    :func:`support.home.homes` chooses by the page's digest; ``nox -s prove`` takes each page home on all of them. A script has the same cells as its notebook, as
-    ``tests/unit/test_downloads.py`` holds. Where it is more than that, either the notebook or the script goes home, as
-    the digest says. Under ``prove`` both always do.
+    :func:`support.home.homes` chooses by the page's digest; ``nox -s prove`` takes each page home on all of them. A
+    script has the same cells as its notebook, as ``tests/unit/test_downloads.py`` holds. Where it is more than that,
+    either the notebook or the script goes home, as the digest says. Under ``prove`` both always do.
     """
     taken = [page for page in pages if backend in homes(page, ran_on(record, page))]
     notebooks = scripts = taken
