@@ -112,6 +112,39 @@ class Chain:
         return Converted(self.model, self.params, self.input, output)
 
 
+@dataclass
+class Place:
+    """Where in a network a layer stands.
+
+    Attributes
+    ----------
+    chain
+        What was converted before it.
+    place
+        Its place in the network, such as `3`, or `1.0` in a nested one.
+    """
+
+    chain: Chain
+    place: str
+
+    def param(self, name: str, array: Any) -> str:
+        """Keep an array under a name of Mithril, such as `kernel_1_0`."""
+        return self.chain.param(
+            f"{name}_{self.place.replace('.', '_')}", array
+        )
+
+
+def refuse(place: object, layer: str, words: str) -> NoReturn:
+    """Say by name why a layer isn't converted.
+
+    Raises
+    ------
+    NotConverted
+        Such as "layer 3, LSTM: must be the last layer"
+    """
+    raise NotConverted(f"layer {place}, {layer}: {words}")
+
+
 def refuse_layer(place: object, layer: str, known: Iterable[str]) -> NoReturn:
     """Say by name that a layer isn't converted.
 
@@ -121,9 +154,7 @@ def refuse_layer(place: object, layer: str, known: Iterable[str]) -> NoReturn:
         Such as "layer 3, MaxPool3d: not converted; known: ..."
     """
     words = ", ".join(sorted(known))
-    raise NotConverted(
-        f"layer {place}, {layer}: not converted; known: {words}"
-    )
+    refuse(place, layer, f"not converted; known: {words}")
 
 
 def refuse_options(
@@ -148,7 +179,5 @@ def refuse_options(
     """
     for name, value in known.items():
         if given[name] != value:
-            raise NotConverted(
-                f"layer {place}, {layer}: {name}={given[name]!r} is not"
-                f" converted, only {name}={value!r}"
-            )
+            words = f"{name}={given[name]!r} is not converted"
+            refuse(place, layer, f"{words}, only {name}={value!r}")

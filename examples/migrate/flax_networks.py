@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from dice import Dice
 from flax import linen as nn
 from from_flax import flatten
 
@@ -26,21 +27,6 @@ class Drawn:
     def shape(self) -> tuple[int, ...]:
         """That of one input."""
         return self.inputs.shape[1:]
-
-
-class Dice:
-    """Draws options of layers."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-
-    def of(self, *choices: Any) -> Any:
-        """One of these."""
-        return choices[self.rng.integers(len(choices))]
-
-    def yes(self) -> bool:
-        """True or False."""
-        return bool(self.rng.integers(2))
 
 
 def activation(dice: Dice) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import formulas
 import jax
 import jax.numpy as jnp
 import mithril as ml
@@ -20,7 +21,8 @@ import numpy as np
 from converted import (
     Chain,
     Converted,
-    NotConverted,
+    Place,
+    refuse,
     refuse_layer,
     refuse_options,
 )
@@ -51,7 +53,6 @@ from mithril.models import (
     Sum,
     Tanh,
     Transpose,
-    Variance,
 )
 
 #: A layer of Linen: a module, a function, or a function with options.
@@ -68,35 +69,24 @@ def flatten(inputs: Any) -> Any:
 
 
 @dataclass
-class Spot:
+class Spot(Place):
     """Where in the network a layer stands.
 
     Attributes
     ----------
-    chain
-        What was converted before it.
-    place
-        Its place in the network, such as `3`, or `1.0` in a nested one.
     shape
         What it reads, with a batch axis.
     params, stats
         The layer's own arrays, and its running statistics.
     """
 
-    chain: Chain
-    place: str
     shape: tuple[int, ...]
     params: Mapping[str, Any]
     stats: Mapping[str, Any]
 
-    def param(self, name: str, array: Any) -> str:
-        """Keep an array under a name of Mithril, such as `kernel_1_0`."""
-        key = f"{name}_{self.place.replace('.', '_')}"
-        return self.chain.param(key, np.asarray(array))
-
     def refuse(self, layer: FlaxLayer, words: str) -> NoReturn:
         """Say by name why the layer isn't converted."""
-        raise NotConverted(f"layer {self.place}, {name_of(layer)}: {words}")
+        refuse(self.place, name_of(layer), words)
 
 
 def convert(
@@ -123,7 +113,7 @@ def convert(
     """
     kind = jnp.int32 if reads_ids(module) else jnp.float32
     sample = jax.ShapeDtypeStruct((2, *shape), kind)
-    chain = Chain()
+    chain, used = Chain(), 0
     params, stats = (
         variables.get(name, {}) for name in ("params", "batch_stats")
     )
@@ -138,10 +128,10 @@ def convert(
         sample = _result(spot, layer, sample)
         if isinstance(layer, nn.Module):
             LAYERS[type(layer)](spot, layer)
+            used += len(jax.tree.leaves(spot.params))
         else:
             _add_function(spot, layer)
-    left = _count(params) - len(jax.tree.leaves(_used(module, params, "")))
-    if left:
+    if left := len(jax.tree.leaves(params)) - used:
         raise ValueError(f"{left} arrays belong to no layer of the network")
     return chain.finish()
 
@@ -186,10 +176,9 @@ def _layers(
     if isinstance(module, nn.Module):
         owner = owners.setdefault(id(module), place)
         if owner != place:
-            raise NotConverted(
-                f"layer {place}, {name_of(module)}: shares weights with layer"
-                f" {owner}, which is not converted"
-            )
+            words = f"shares weights with layer {owner}"
+            name = name_of(module)
+            refuse(place, name, f"{words}, which is not converted")
     yield place, module
 
 
@@ -198,19 +187,6 @@ def _of(tree: Mapping[str, Any], place: str) -> Mapping[str, Any]:
     for number in place.split(".") if place else ():
         tree = tree.get(f"layers_{number}", {})
     return tree
-
-
-def _used(module: nn.Module, params: Mapping[str, Any], place: str) -> Any:
-    """The arrays of all layers that are modules."""
-    return [
-        dict(_of(params, where))
-        for where, layer in _layers(module, place)
-        if isinstance(layer, nn.Module)
-    ]
-
-
-def _count(tree: Mapping[str, Any]) -> int:
-    return len(jax.tree.leaves(tree))
 
 
 def _result(spot: Spot, layer: FlaxLayer, sample: Any) -> Any:
@@ -257,11 +233,6 @@ def _sizes(value: int | Sequence[int] | None, axes: int) -> tuple[int, ...]:
     if value is None:
         return (1,) * axes
     return (value,) * axes if isinstance(value, int) else tuple(value)
-
-
-def _with_output(model: Model, value: Any) -> Model:
-    model += Multiply()(left=value, right=1.0, output=ml.IOKey("output"))
-    return model
 
 
 # --- Layers with weights
@@ -372,24 +343,13 @@ def layer_norm(spot: Spot, layer: nn.LayerNorm) -> None:
     _only_defaults(
         spot, layer, "epsilon", "use_bias", "use_scale", "use_fast_variance"
     )
-    spot.chain.add(normalization(layer.epsilon))
+    spot.chain.add(formulas.normalization((-1,), layer.epsilon))
     if layer.use_scale:
         name = spot.param("scale", spot.params["scale"])
         spot.chain.add(Multiply(), read="left", right=name)
     if layer.use_bias:
         name = spot.param("bias", spot.params["bias"])
         spot.chain.add(Add(), read="left", right=name)
-
-
-def normalization(epsilon: float) -> Model:
-    """Mean 0 and variance 1 over the last axis."""
-    model = Model()
-    model += Mean(axis=-1, keepdim=True)(input="input", output="mean")
-    model += Variance(axis=-1, correction=0, keepdim=True)(
-        input="input", output="variance"
-    )
-    centered = model.input - model.mean
-    return _with_output(model, centered / (model.variance + epsilon).sqrt())
 
 
 def batch_norm(spot: Spot, layer: nn.BatchNorm) -> None:
@@ -447,34 +407,12 @@ def _plain(make: Callable[[], BaseModel]) -> Callable[..., None]:
 
 def gelu(spot: Spot, layer: FlaxLayer, approximate: bool = True) -> None:
     """JAX approximates unless told otherwise. Mithril has the exact one."""
-    spot.chain.add(gelu_tanh() if approximate else Gelu())
-
-
-def gelu_tanh() -> Model:
-    """The approximation of GELU by tanh."""
-    model = Model()
-    model += Multiply()(left="input", right=0.5, output="half")
-    x = model.input
-    inner = (x + x * x * x * 0.044715) * float(np.sqrt(2 / np.pi))
-    model += Tanh()(input=inner, output="gate")
-    return _with_output(model, model.half * (model.gate + 1.0))
-
-
-def silu() -> Model:
-    """Mithril's own `SiLU` has a gradient of nan far below 0."""
-    model = Model()
-    model += Sigmoid()(input="input", output="gate")
-    return _with_output(model, model.input * model.gate)
+    spot.chain.add(formulas.gelu_tanh() if approximate else Gelu())
 
 
 def elu(spot: Spot, layer: FlaxLayer, alpha: float = 1.0) -> None:
-    """Built from two `Relu`, so that nothing overflows."""
-    model = Model()
-    model += Relu()(input="input", output="above")
-    model += Relu()(input=-model.input, output="below")
-    model += Exponential()(input=-model.below, output="power")
-    curve = (model.power - 1.0) * float(alpha)
-    spot.chain.add(_with_output(model, model.above + curve))
+    """With any factor below 0."""
+    spot.chain.add(formulas.elu(float(alpha)))
 
 
 def leaky_relu(
@@ -499,7 +437,9 @@ def log_softmax(spot: Spot, layer: FlaxLayer, axis: int = -1) -> None:
     model += Exponential()(input=centered, output="power")
     model += Sum(axis=axis, keepdim=True)(input="power", output="sum")
     model += Log()(input="sum", output="log")
-    spot.chain.add(_with_output(model, model.input - model.top - model.log))
+    spot.chain.add(
+        formulas.with_output(model, model.input - model.top - model.log)
+    )
 
 
 def _one_axis(spot: Spot, layer: FlaxLayer, axis: Any) -> int:
@@ -608,7 +548,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., None]] = {
     jax.nn.log_softmax: log_softmax,
     jax.nn.relu: _plain(Relu),
     jax.nn.sigmoid: _plain(Sigmoid),
-    jax.nn.silu: _plain(silu),
+    jax.nn.silu: _plain(formulas.silu),
     jax.nn.softmax: softmax,
     jax.nn.softplus: _plain(Softplus),
     jnp.mean: mean,

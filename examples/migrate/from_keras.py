@@ -18,7 +18,14 @@ from typing import Any, NoReturn
 import keras
 import mithril as ml
 import numpy as np
-from converted import Chain, Converted, NotConverted, refuse_layer
+from converted import (
+    Chain,
+    Converted,
+    NotConverted,
+    Place,
+    refuse,
+    refuse_layer,
+)
 from mithril.models import (
     Absolute,
     BaseModel,
@@ -57,32 +64,20 @@ LOWEST = float(np.finfo("float32").min)
 
 
 @dataclass
-class Spot:
+class Spot(Place):
     """Where in the network a layer stands.
 
     Attributes
     ----------
-    chain
-        What was converted before it.
-    place
-        Its number in `model.layers`, such as `3`, or `1.0` in a nested one.
     layer, options
         The layer, and what its `get_config` returns.
     shape
         What it reads, without the batch axis.
     """
 
-    chain: Chain
-    place: str
     layer: keras.Layer
     options: dict[str, Any]
     shape: tuple[int, ...]
-
-    def param(self, name: str, array: Any) -> str:
-        """Keep an array under a name of Mithril, such as `kernel_3`."""
-        return self.chain.param(
-            f"{name}_{self.place.replace('.', '_')}", array
-        )
 
     def weights(self, *names: str) -> dict[str, str]:
         """Keep those weights of the layer that it has, as they are."""
@@ -229,7 +224,7 @@ def _options(place: str, layer: keras.Layer, rule: Rule) -> dict[str, Any]:
 
 
 def _refuse(place: str, layer: object, words: str) -> NoReturn:
-    raise NotConverted(f"layer {place}, {type(layer).__name__}: {words}")
+    refuse(place, type(layer).__name__, words)
 
 
 # --- Formulas

@@ -9,15 +9,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
+import formulas
 import mithril as ml
 import numpy as np
 import torch
 from converted import (
     Chain,
     Converted,
-    NotConverted,
+    Place,
+    refuse,
     refuse_layer,
     refuse_options,
 )
@@ -28,7 +30,6 @@ from mithril.models import (
     Convolution1D,
     Convolution2D,
     Embedding,
-    Exponential,
     Flatten,
     Gelu,
     LayerNorm,
@@ -46,41 +47,32 @@ from mithril.models import (
     Softmax,
     Softplus,
     Tanh,
-    Variance,
 )
 from torch import nn
 
 
 @dataclass
-class Spot:
+class Spot(Place):
     """Where in the network a layer stands.
 
     Attributes
     ----------
-    chain
-        What was converted before it.
-    place
-        Its name in the network, such as `3`, or `1.0` in a nested one.
     shape
         What it reads, with a batch axis.
     not_negative
         Whether all numbers that it reads are 0 or more.
     """
 
-    chain: Chain
-    place: str
     shape: tuple[int, ...]
     not_negative: bool
 
     def param(self, name: str, array: torch.Tensor) -> str:
-        """Keep an array under a name of Mithril, such as `weight_1_0`."""
-        key = f"{name}_{self.place.replace('.', '_')}"
-        return self.chain.param(key, array.detach().numpy())
+        """Keep a tensor under a name of Mithril, such as `weight_1_0`."""
+        return super().param(name, array.detach().numpy())
 
-    def refuse(self, layer: nn.Module, words: str) -> None:
+    def refuse(self, layer: nn.Module, words: str) -> NoReturn:
         """Say by name why the layer isn't converted."""
-        name = type(layer).__name__
-        raise NotConverted(f"layer {self.place}, {name}: {words}")
+        refuse(self.place, type(layer).__name__, words)
 
 
 def convert(module: nn.Module, shape: Sequence[int]) -> Converted:
@@ -165,8 +157,7 @@ def _layers(module: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
     """The layers in their order, those of nested networks too."""
     hooks = (module._forward_hooks, module._forward_pre_hooks)
     if any(hooks):
-        name = type(module).__name__
-        raise NotConverted(f"layer {place}, {name}: hooks are not converted")
+        refuse(place, type(module).__name__, "hooks are not converted")
     if type(module).forward is nn.Sequential.forward:
         for name, child in module._modules.items():
             yield from _layers(child, f"{place}.{name}" if place else name)
@@ -184,10 +175,9 @@ def _refuse_what_comes_twice(layers: list[tuple[str, nn.Module]]) -> None:
         for parameter in layer.parameters():
             owner = owners.setdefault(id(parameter), place)
             if owner != place:
-                raise NotConverted(
-                    f"layer {place}, {type(layer).__name__}: shares weights"
-                    f" with layer {owner}, which is not converted"
-                )
+                words = f"shares weights with layer {owner}"
+                name = type(layer).__name__
+                refuse(place, name, f"{words}, which is not converted")
 
 
 def _result(spot: Spot, layer: nn.Module, sample: torch.Tensor) -> Any:
@@ -277,7 +267,7 @@ def layer_norm(spot: Spot, layer: nn.LayerNorm) -> None:
     part: BaseModel = LayerNorm(False, False, eps=layer.eps)
     axes = len(layer.normalized_shape)
     if axes > 1 or len(spot.shape) != 3:
-        part = normalization(tuple(range(-axes, 0)), layer.eps)
+        part = formulas.normalization(tuple(range(-axes, 0)), layer.eps)
     spot.chain.add(part)
     if layer.weight is not None:
         name = spot.param("weight", layer.weight)
@@ -285,17 +275,6 @@ def layer_norm(spot: Spot, layer: nn.LayerNorm) -> None:
     if layer.bias is not None:
         name = spot.param("bias", layer.bias)
         spot.chain.add(Add(), read="left", right=name)
-
-
-def normalization(axis: tuple[int, ...], eps: float) -> Model:
-    """Mean 0 and variance 1 over any axes."""
-    model = Model()
-    model += Mean(axis=axis, keepdim=True)(input="input", output="mean")
-    model += Variance(axis=axis, correction=0, keepdim=True)(
-        input="input", output="variance"
-    )
-    centered = model.input - model.mean
-    return _with_output(model, centered / (model.variance + eps).sqrt())
 
 
 def batch_norm(spot: Spot, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -431,34 +410,12 @@ def flatten(spot: Spot, layer: nn.Flatten) -> None:
 def gelu(spot: Spot, layer: nn.GELU) -> None:
     """Mithril has the exact one only."""
     exact = layer.approximate == "none"
-    spot.chain.add(Gelu() if exact else gelu_tanh())
-
-
-def gelu_tanh() -> Model:
-    """The approximation of GELU by tanh."""
-    model = Model()
-    model += Multiply()(left="input", right=0.5, output="half")
-    x = model.input
-    inner = (x + x * x * x * 0.044715) * float(np.sqrt(2 / np.pi))
-    model += Tanh()(input=inner, output="gate")
-    return _with_output(model, model.half * (model.gate + 1.0))
-
-
-def silu() -> Model:
-    """Mithril's own `SiLU` has a gradient of nan far below 0."""
-    model = Model()
-    model += Sigmoid()(input="input", output="gate")
-    return _with_output(model, model.input * model.gate)
+    spot.chain.add(Gelu() if exact else formulas.gelu_tanh())
 
 
 def elu(spot: Spot, layer: nn.ELU) -> None:
-    """Built from two `Relu`, so that nothing overflows."""
-    model = Model()
-    model += Relu()(input="input", output="above")
-    model += Relu()(input=-model.input, output="below")
-    model += Exponential()(input=-model.below, output="power")
-    curve = (model.power - 1.0) * float(layer.alpha)
-    spot.chain.add(_with_output(model, model.above + curve))
+    """With any factor below 0."""
+    spot.chain.add(formulas.elu(float(layer.alpha)))
 
 
 def leaky_relu(spot: Spot, layer: nn.LeakyReLU) -> None:
@@ -493,11 +450,6 @@ def _without_options(make: Callable[[], BaseModel]) -> Callable[..., None]:
     return add
 
 
-def _with_output(model: Model, value: Any) -> Model:
-    model += Multiply()(left=value, right=1.0, output=ml.IOKey("output"))
-    return model
-
-
 #: What is known. A subclass isn't its base: its outputs may be others.
 LAYERS: dict[type[nn.Module], Callable[..., None]] = {
     nn.AdaptiveAvgPool1d: global_mean,
@@ -521,7 +473,7 @@ LAYERS: dict[type[nn.Module], Callable[..., None]] = {
     nn.MaxPool1d: pool,
     nn.MaxPool2d: pool,
     nn.ReLU: _without_options(Relu),
-    nn.SiLU: _without_options(silu),
+    nn.SiLU: _without_options(formulas.silu),
     nn.Sigmoid: _without_options(Sigmoid),
     nn.Softmax: softmax,
     nn.Softplus: softplus,

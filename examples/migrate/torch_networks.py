@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from dice import Dice
 from torch import nn
 
 
@@ -17,21 +18,6 @@ class Drawn:
     network: nn.Sequential
     shape: tuple[int, ...]
     inputs: np.ndarray
-
-
-class Dice:
-    """Draws options of layers."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-
-    def of(self, *choices: object) -> object:
-        """One of these."""
-        return choices[self.rng.integers(len(choices))]
-
-    def size(self, low: int = 1, high: int = 6) -> int:
-        """A whole number; both ends are possible."""
-        return int(self.rng.integers(low, high + 1))
 
 
 def activation(dice: Dice) -> nn.Module:

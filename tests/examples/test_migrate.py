@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support.places import ROOT, clean, python_of
-from support.programs import assert_refuses, assert_succeeds, on_every_backend, run_program
+from support.programs import assert_refuses, assert_succeeds, on_every_backend, run_code, run_program
 
 PROGRAM = "migrate/main.py"
 
@@ -177,18 +176,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_python(backend: str, code: str, folder: Path, given: str = "") -> str:
-    """What a program prints that imports the converter."""
-    python = python_of(backend)
-    if not python.exists():
-        pytest.skip(f"the environment of {backend} was not made")
-    environment = clean(python.parent) | {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{ROOT / 'examples' / 'migrate'}:{folder}",
-    }
-    command = [str(python), "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, input=given)
-    return assert_succeeds(done)
+run_python = functools.partial(run_code, "migrate")
 
 
 @pytest.mark.takes(30)
@@ -202,7 +190,7 @@ def test_100_networks_compute_the_same(folder: Path) -> None:
 
 
 def test_what_is_not_converted_is_refused_by_name(folder: Path) -> None:
-    said = run_python("torch", REFUSE, folder, json.dumps(REFUSED)).splitlines()
+    said = run_python("torch", REFUSE, folder=folder, given=json.dumps(REFUSED)).splitlines()
     assert len(said) == len(REFUSED)
     for (code, _, words), line in zip(REFUSED, said, strict=True):
         assert words in line, f"{code}: {line}"
@@ -214,7 +202,7 @@ def test_a_difference_is_found(folder: Path) -> None:
         "from_torch.LAYERS[nn.Tanh] = lambda spot, layer: spot.chain.add(Relu())\nmain.main(['--prove', '40'])\n"
     )
     with pytest.raises(AssertionError, match=r"network \d+ differs"):
-        run_python("torch", code, folder)
+        run_python("torch", code, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -222,13 +210,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with networks that the program converted."""
     folder = tmp_path_factory.mktemp("written")
     (folder / "network.py").write_text(NETWORKS)
-    assert run_python("torch", WRITE, folder).count("the model\n") == 2
+    assert run_python("torch", WRITE, folder=folder).count("the model\n") == 2
     return folder
 
 
 @on_every_backend
 def test_the_files_need_no_pytorch(backend: str, written: Path) -> None:
-    said = run_python(backend, f"{CLASSES[backend]}\n{LOAD}", written)
+    said = run_python(backend, f"{CLASSES[backend]}\n{LOAD}", folder=written)
     for line, name in zip(said.splitlines(), ("image", "text"), strict=True):
         assert line.startswith(f"{name} True ")
         assert float(line.split()[-1]) <= 1e-5
@@ -241,7 +229,7 @@ def test_weights_may_be_safetensors(folder: Path) -> None:
         "main.main(['network.py:image', '--shape', '1,8,8', '--weights', 'net.safetensors'])\n"
         "print(float(state['3.weight'][0, 0]))\n"
     )
-    weight = float(run_python("torch", code, folder).splitlines()[-1])
+    weight = float(run_python("torch", code, folder=folder).splitlines()[-1])
     with np.load(folder / "migrated.npz") as arrays:
         assert np.isclose(arrays["weight_3"][0, 0], weight)
 
@@ -269,7 +257,7 @@ MISTAKES: list[tuple[list[str], str]] = [
 def test_a_mistake_is_one_line(folder: Path) -> None:
     given = json.dumps([words for words, _ in MISTAKES])
     part = "import torch\ntorch.save({'0.0.weight': torch.ones(4, 1, 3, 3)}, 'part.pt')\n"
-    said = run_python("torch", part + CALL, folder, given).splitlines()
+    said = run_python("torch", part + CALL, folder=folder, given=given).splitlines()
     for (words, message), line in zip(MISTAKES, said, strict=True):
         status, text = json.loads(line)
         assert status == 2 and message in text, f"{words}: {line}"

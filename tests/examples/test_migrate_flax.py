@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from support.places import ROOT, clean, python_of
-from support.programs import assert_succeeds
+from support.programs import run_code
 
 #: Converts random networks, and compares each on NumPy and a quarter on JAX. What flax computes is compiled as a whole.
 PROVE = """\
@@ -117,38 +115,27 @@ for given, shape in ((variables, (5,)), ({}, (3,)), (more, (3,))):
 """
 
 
-def run_python(code: str, folder: Path, given: str = "") -> str:
-    """What a program prints that imports the converter."""
-    python = python_of("jax")
-    if not python.exists():
-        pytest.skip("the environment of jax was not made")
-    environment = clean(python.parent) | {
-        "PYTHONPATH": str(ROOT / "examples" / "migrate"),
-        "OMP_NUM_THREADS": "1",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # most of the time is XLA's compilation
-    }
-    command = [str(python), "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, input=given)
-    return assert_succeeds(done)
+#: Runs code beside the converter. Most of the time is XLA's compilation, so it does not optimize.
+run_python = functools.partial(run_code, "migrate", "jax", XLA_FLAGS="--xla_backend_optimization_level=0")
 
 
 @pytest.mark.takes(40)
-def test_100_networks_compute_the_same(tmp_path: Path) -> None:
-    worst, kinds = run_python(PROVE, tmp_path).splitlines()
+def test_100_networks_compute_the_same() -> None:
+    worst, kinds = run_python(PROVE).splitlines()
     assert 0 < float(worst) <= 1e-5
     assert {"BatchNorm", "Conv", "Dense", "Dropout", "Embed", "LayerNorm", "Sequential"} <= set(kinds.split())
 
 
 @pytest.mark.takes(10)
-def test_what_is_not_converted_is_refused_by_name(tmp_path: Path) -> None:
-    said = run_python(REFUSE, tmp_path, json.dumps(REFUSED)).splitlines()
+def test_what_is_not_converted_is_refused_by_name() -> None:
+    said = run_python(REFUSE, given=json.dumps(REFUSED)).splitlines()
     assert len(said) == len(REFUSED)
     for (code, _, words), line in zip(REFUSED, said, strict=True):
         assert line.startswith("NotConverted ") and words in line, f"{code}: {line}"
 
 
-def test_variables_that_do_not_fit(tmp_path: Path) -> None:
-    wide, missing, more = run_python(MISFITS, tmp_path).splitlines()
+def test_variables_that_do_not_fit() -> None:
+    wide, missing, more = run_python(MISFITS).splitlines()
     assert wide.startswith("layer 0, Dense: an input of shape (5,) or its variables do not fit")
     assert missing.startswith("layer 0, Dense: an input of shape (3,) or its variables do not fit")
     assert more == "2 arrays belong to no layer of the network"

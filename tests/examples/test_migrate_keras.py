@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from typing import Any
 
 import pytest
 
-from support.places import PROVE, ROOT, clean, python_of
-from support.programs import assert_succeeds, on_every_backend
+from support.places import PROVE
+from support.programs import on_every_backend, run_code
 
 START = """\
 import importlib.util
@@ -267,35 +265,18 @@ for code, _ in json.load(sys.stdin):
 """
 
 
-def run_code(backend: str, code: str, *words: object, given: Any = None) -> str:
-    """What code printed that ran beside the converter, in the environment of a backend."""
-    python = python_of(backend)
-    if not python.exists():
-        pytest.skip(f"the environment of {backend} was not made")
-    variables = clean(python.parent) | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "examples" / "migrate")}
-    done = subprocess.run(
-        [str(python), "-c", START + code, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        input=json.dumps(given),
-        env=variables,
-    )
-    return assert_succeeds(done)
-
-
 @pytest.mark.takes(30)
 @on_every_backend
 def test_networks_drawn_at_random_are_equal(backend: str) -> None:
     """100 on NumPy, and under ``prove`` on others; fewer on JAX, which compiles each operation for each shape."""
     most = 30 if backend == "jax" else 100
     count = most if backend == "numpy" or PROVE else 10
-    printed = json.loads(run_code(backend, COMPARE, backend, 0, count))
+    printed = json.loads(run_code("migrate", backend, START + COMPARE, backend, 0, count))
     assert printed["missing"] == [] or count < 100, "layers that no network has"
 
 
 @pytest.mark.takes(15)
 def test_what_is_not_known_is_refused_by_name() -> None:
-    told = run_code("numpy", REFUSE, given=REFUSED).splitlines()
+    told = run_code("migrate", "numpy", START + REFUSE, given=json.dumps(REFUSED)).splitlines()
     for line, (code, words) in zip(told, REFUSED, strict=True):
         assert words in line, code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,13 +28,42 @@ def run_program(
     words
         The command line.
     """
+    command = [str(ROOT / "examples" / program), *map(str, words)]
+    return _run(backend, command, cwd=folder, timeout=timeout)
+
+
+def run_code(
+    example: str, backend: str, code: str, *words: object, folder: Path = ROOT, given: str = "", **variables: str
+) -> str:
+    """What code printed that ran to its good end and may import the modules of an example and of its folder.
+
+    Parameters
+    ----------
+    example
+        The folder under ``examples/``, such as ``migrate``.
+    backend
+        In whose environment; the test is skipped where that was not made.
+    words
+        The command line.
+    given
+        Its standard input.
+    variables
+        Environment variables beside those of every program.
+    """
+    variables["PYTHONPATH"] = f"{ROOT / 'examples' / example}:{folder}"
+    command = ["-c", code, *map(str, words)]
+    return assert_succeeds(_run(backend, command, variables, cwd=folder, input=given, timeout=900))
+
+
+def _run(
+    backend: str, words: list[str], variables: dict[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
     python = python_of(backend)
     if not python.exists():
         pytest.skip(f"the environment of {backend} was not made")
-    command = [str(python), str(ROOT / "examples" / program), *map(str, words)]
     # A small model gains nothing by more threads, and tests run side by side.
-    environment = clean(python.parent) | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder, env=environment)
+    environment = clean(python.parent) | {"OMP_NUM_THREADS": "1"} | (variables or {})
+    return subprocess.run([str(python), *words], capture_output=True, text=True, env=environment, **options)
 
 
 def assert_succeeds(done: subprocess.CompletedProcess[str]) -> str:
