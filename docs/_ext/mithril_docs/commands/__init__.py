@@ -5,6 +5,8 @@ COMMANDS = {
     "execute": "execute.pages",
     "models": "models.run",
     "speed": "models.speed",
+    "conform": "conformance.run",
+    "conformance": "commands.conformance",
     "gate": "gate.run",
     "npm": "commands.npm",
     "render": "commands.render",

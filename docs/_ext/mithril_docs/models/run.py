@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import math
-import multiprocessing
 import os
 import re
 import subprocess
@@ -20,10 +19,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import wait
 from pathlib import Path
-from signal import SIGKILL, Signals
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +28,7 @@ from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.execute import environment, kernel, touched
 from mithril_docs.models import c_library
 from mithril_docs.models.cards import C, Card, build_model, cards, home, make_inputs, model_file, model_key
+from mithril_docs.models.turns import run_turns
 from mithril_docs.page import NoPageError, choose, find_pages
 from mithril_docs.results import Environment, ModelResult
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store
@@ -39,10 +37,6 @@ from mithril_docs.store import CannotWriteError, CorruptEntryError, Store
 PRECISIONS = (16, 32, 64)
 #: Seconds that one model may take, jit included.
 TIMEOUT = 300
-#: What keeps a model's result with what of Mithril it touched, and says whether it could.
-Keep = Callable[[Card, ModelResult, dict[str, Any]], bool]
-
-_FORKSERVER = multiprocessing.get_context("forkserver")
 
 
 def main(argv: list[str]) -> int:
@@ -84,8 +78,12 @@ def main(argv: list[str]) -> int:
     jobs = max(options.jobs, 1)
     turns = [todo[n::jobs] for n in range(jobs)]
     keep = functools.partial(_keep, store, backend, found)
+
+    def died(words: str) -> tuple[ModelResult, dict[str, Any]]:
+        return ModelResult("", words), {}
+
     with ThreadPoolExecutor(jobs) as threads:
-        lost = list(threads.map(lambda turn: _run_turn(turn, backend, options.timeout, keep), turns))
+        lost = list(threads.map(lambda turn: run_turns(turn, backend, options.timeout, keep, _run_all, died), turns))
     took = time.perf_counter() - start
     print(f"{backend.name}: {len(todo)} models run in {took:.1f} s, {len(every) - len(todo)} reused")
     return int(any(lost))
@@ -97,84 +95,6 @@ def _kept(store: Store, backend: Backend, card: Card, found: Environment) -> boo
     except CorruptEntryError:
         return False
     return kept is not None and kept.key == model_key(card, backend.name, found)
-
-
-def _run_turn(todo: list[Card], backend: Backend, timeout: float, keep: Keep) -> bool:
-    """Run models in processes of their own, one after the other. Whether a result was lost.
-
-    One process runs many. A model that takes its process along is run once more, alone: it may not have been its
-    fault. If it dies again, that is its result. But a busy machine may be why one is too slow or is killed, so nothing
-    is kept of that.
-    """
-    waiting, tried, lost = list(todo), set[str](), False
-    while waiting:
-        again = waiting[0].name in tried
-        done, end = _run_some(waiting[:1] if again else waiting, backend, timeout, keep)
-        del waiting[:done]
-        if end is None:
-            continue
-        lost |= end.lost
-        card = waiting[0]
-        if end.lost or again:
-            waiting.pop(0)
-        if again and not end.lost:
-            if end.proves:
-                lost |= not keep(card, ModelResult("", end.words), {})
-            else:
-                print(f"FAILED {backend.name}: {card.name} on {card.page}, {end.words}, twice", file=sys.stderr)
-                lost = True
-        tried.add(card.name)
-    return lost
-
-
-class _End(NamedTuple):
-    """How a process ended before it had run all of its models.
-
-    Attributes
-    ----------
-    words
-        What became of the first model without a result.
-    proves
-        Whether that says something of the model, if it happens again.
-    lost
-        Whether a result came and could not be kept.
-    """
-
-    words: str = ""
-    proves: bool = False
-    lost: bool = False
-
-
-def _run_some(cards: list[Card], backend: Backend, timeout: float, keep: Keep) -> tuple[int, _End | None]:
-    """Run models in one process. How many gave a result that is kept, and how it ended if these are not all."""
-    ours, theirs = _FORKSERVER.Pipe()
-    process = _FORKSERVER.Process(target=_run_all, args=(cards, backend, theirs))
-    process.start()
-    theirs.close()
-    try:
-        for done, card in enumerate(cards):
-            # What a model starts may have the pipe too, so its end is no sign that the process has ended.
-            ready = wait([ours, process.sentinel], timeout)
-            if not ready:
-                return done, _End(f"did not end within {timeout:g} s")
-            try:
-                result = ours.recv() if ours in ready else None
-            except (EOFError, OSError):
-                result = None
-            if result is None:
-                process.join()
-                return done, _End(f"the process died ({_status(process.exitcode)})", process.exitcode != -SIGKILL)
-            if not keep(card, *result):
-                return done, _End(lost=True)
-        return len(cards), None
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
-
-
-def _status(code: int | None) -> str:
-    return f"signal {Signals(-code).name}" if code is not None and code < 0 else f"exit status {code}"
 
 
 def _keep(

@@ -1,0 +1,145 @@
+"""Conformance of all backends: ``python -m mithril_docs conformance NAME=PYTHON...``.
+
+It draws the cases, runs them in each backend's environment, works out what is right, and judges. What came out is
+``conformance.json`` in the store, which the site shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mithril_docs.backends import BACKENDS
+from mithril_docs.conformance import draw, judge
+from mithril_docs.conformance.domain import Case, Domain, domains
+from mithril_docs.conformance.reference import right
+from mithril_docs.conformance.run import key_of, place_of, write_cases
+from mithril_docs.store import Store, code_digest, digest_of
+
+
+def main(argv: list[str]) -> int:
+    """Returns 0 where every silent fault has a known cause and every known cause a fault, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m mithril_docs conformance", description=__doc__)
+    parser.add_argument("pythons", nargs="+", metavar="NAME=PYTHON", help="a backend and its environment's Python")
+    parser.add_argument("--domains", type=Path, default=Path("docs/_conformance"), help="folder of the domains")
+    parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--model", action="append", metavar="NAME", help="this model alone; may be repeated")
+    parser.add_argument("--more", type=int, default=0, help="cases to draw beside the pairs")
+    parser.add_argument("--force", action="store_true", help="run every case anew")
+    parser.add_argument("--loud", action="store_true", help="tell of errors too, not of silent faults alone")
+    options = parser.parse_args(argv)
+    store = Store(options.store.resolve())
+    folder = options.domains.resolve()
+    known = domains(folder)
+    if unknown := set(options.model or ()) - known.keys():
+        parser.error(f"no domain of {', '.join(sorted(unknown))} under {options.domains}")
+    chosen = {name: domain for name, domain in known.items() if not options.model or name in options.model}
+    start = time.perf_counter()
+    defects = judge.read_defects(folder)
+    listed = {name: draw.cases(domain, options.more, _pinned(domain, defects)) for name, domain in chosen.items()}
+    path = store.root / ("cases.json" if not options.model else f"cases-{os.getpid()}.json")
+    write_cases(path, listed)
+    print(
+        f"{sum(map(len, listed.values()))} cases of {len(listed)} models, drawn in {time.perf_counter() - start:.1f} s"
+    )
+    places = ["--cases", str(path), "--domains", str(folder), "--store", str(store.root)]
+    pythons = dict(word.split("=", 1) for word in options.pythons)
+    for name, python in pythons.items():
+        force = ["--force"] if options.force else []
+        done = subprocess.run([python, "-m", "mithril_docs", "conform", name, *places, *force])
+        if done.returncode:
+            return 1
+    if options.model:
+        path.unlink()
+    rights = _rights(store, folder, chosen, listed)
+    came = _read(store, chosen, listed, list(pythons))
+    found = [
+        fault
+        for name, domain in chosen.items()
+        for place, case in enumerate(listed[name])
+        for fault in judge.faults(domain, case, rights[name][place], {k: v[name][place] for k, v in came.items()})
+    ]
+    causes: dict[str, list[judge.Fault]] = {defect.name: [] for defect in defects}
+    rest = []
+    for fault in found:
+        named = next((defect for defect in defects if defect.covers(fault, chosen[fault.model])), None)
+        (causes[named.name] if named else rest).append(fault)
+    silent = [fault for fault in rest if fault.kind in judge.SILENT or fault.kind == "dies"]
+    _tell(judge.grouped(rest if options.loud else silent, listed, chosen), chosen)
+    gone = [
+        defect for defect in defects
+        if not causes[defect.name] and set(defect.models) <= chosen.keys() and set(defect.backends) <= pythons.keys()
+    ]  # fmt: skip
+    for defect in gone:
+        print(f"GONE {defect.name} ({defect.source}): no case shows it any more; take it out, and what its page says")
+    marks = Counter(fault.kind for fault in found)
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(marks.items()))
+    print(f"{len(found)} faults ({told}); {len(silent)} silent ones of no known cause")
+    return int(bool(silent or gone))
+
+
+def _pinned(domain: Domain, defects: list[judge.Defect]) -> list[Callable[[Case], bool]]:
+    return [functools.partial(defect.holds, domain) for defect in defects if domain.model in defect.models]
+
+
+def _rights(store: Store, folder: Path, known: dict[str, Domain], listed: dict[str, list[Case]]) -> dict[str, Any]:
+    """What is right for every case, from the store where it is there."""
+    found: dict[str, Any] = {}
+    wanted = {}
+    for name, domain in known.items():
+        told = [[case.inputs, case.options, case.bits, case.told, case.jit] for case in listed[name]]
+        wanted[name] = digest_of(told, domain.digest, code_digest("conformance"))
+        kept = store.read_file(place_of("reference", name))
+        if kept and kept["key"] == wanted[name]:
+            found[name] = kept["results"]
+    missing = [name for name in known if name not in found]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        work = [(folder, name, listed[name]) for name in missing]
+        for name, came in zip(missing, pool.map(_right_of, work), strict=True):
+            store.write_file(place_of("reference", name), {"key": wanted[name], "results": came})
+            found[name] = came
+    return found
+
+
+def _right_of(work: tuple[Path, str, list[Case]]) -> list[Any]:
+    folder, name, listed = work
+    domain = domains(folder)[name]
+    came = []
+    for case in listed:
+        try:
+            came.append(right(domain, case))
+        except Exception as error:
+            words = f"the reference of {name} in {domain.source.name} raised {type(error).__name__}: {error}"
+            raise RuntimeError(f"{words}, for {domain.chosen(case)} and {domain.inputs[case.inputs]}") from error
+    return came
+
+
+def _read(store: Store, known: dict[str, Domain], listed: dict[str, list[Case]], backends: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for backend in backends:
+        environment = store.environment(backend)
+        for name, domain in known.items():
+            kept = store.read_file(place_of(backend, name))
+            if kept is None or kept["key"] != key_of(domain, listed[name], backend, environment):
+                sys.exit(f"FAILED {backend}: the store has no result of {name}")
+            found.setdefault(backend, {})[name] = kept["results"]
+    return found
+
+
+def _tell(groups: list[judge.Group], known: dict[str, Domain]) -> None:
+    for group in groups:
+        domain, case = known[group.model], group.first.case
+        print(f"\n{group.model}, {group.kind} {group.what} on {', '.join(group.backends)}: {group.condition}")
+        print(f"  {group.count} cases; the smallest, on {group.first.backend}: {group.first.words}")
+        cls = BACKENDS[group.first.backend].cls
+        told = judge.program(domain, case, cls, group.kind in ("gradient", "choice") or group.what == "gradient")
+        print("".join(f"    {row}\n" for row in told.splitlines()))

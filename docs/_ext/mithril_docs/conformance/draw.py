@@ -1,0 +1,113 @@
+"""Which cases are run: every two values of options meet. To prove all, those of inputs do too, and more are drawn."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+import zlib
+from collections.abc import Callable, Iterable
+
+from allpairspy import AllPairs
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from mithril_docs.conformance.domain import BITS, Case, Domain
+
+#: Turns of precision and of whether the shapes are told: none of these needs a case of its own.
+WAYS = [(32, False), (64, True), (16, False), (32, True), (64, False), (32, False), (16, True)]
+#: Cases of each known defect that are always run, so that one that is gone is missed.
+WITNESSES = 4
+
+
+def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]] = ()) -> list[Case]:
+    """The cases of a model, the same in every run: every two values of its options meet, and each input is there.
+
+    Parameters
+    ----------
+    more
+        Where it is not 0, each two values of options and inputs meet, and so many cases are drawn besides.
+    pinned
+        Conditions of known defects: some cases of each are there in any case.
+    """
+    found = dict.fromkeys(_sampled(domain))
+    conditions = list(pinned)
+    if more or conditions:
+        paired = _paired(domain)
+        for condition in conditions:
+            fitting = [case for case in [*found, *paired] if condition(case)]
+            found |= dict.fromkeys(fitting[:: max(1, len(fitting) // WITNESSES)][:WITNESSES])
+        if more:
+            found |= dict.fromkeys(paired) | dict.fromkeys(_drawn(domain, more))
+    return list(found)
+
+
+def _options(domain: Domain) -> list[tuple[int, ...]]:
+    """Rows of options in which every two values meet, whatever inputs they are for."""
+    factors = [list(range(len(values))) for values in domain.options.values()]
+    if len(factors) < 2:
+        return [(place,) for place in factors[0]] if factors else [()]
+    return [tuple(row) for row in AllPairs(factors)]
+
+
+def _sampled(domain: Domain) -> list[Case]:
+    """A case for each row of options and for each input at least: the other of the two takes turns.
+
+    A row that fits its turn of the other goes with the next one that it fits.
+    """
+    rows, inputs = _options(domain), range(len(domain.inputs))
+    found: list[Case] = []
+    ways = itertools.cycle(WAYS)
+
+    def take(candidates: Iterable[tuple[int, tuple[int, ...]]]) -> None:
+        for place, row in candidates:
+            if domain.allows(Case(place, row)):
+                found.append(Case(place, row, *next(ways)))
+                return
+
+    for turn, row in enumerate(rows):
+        take(((turn + step) % len(inputs), row) for step in inputs)
+    for place in sorted(set(inputs) - {case.inputs for case in found}):
+        take((place, rows[(place + step) % len(rows)]) for step in range(len(rows)))
+    return found
+
+
+def _paired(domain: Domain) -> list[Case]:
+    """Cases in which every two values meet that the definition allows together, those of inputs too."""
+    factors = [list(range(len(domain.inputs))), *(list(range(len(values))) for values in domain.options.values())]
+    full = len(factors)
+
+    def fits(row: list[int]) -> bool:
+        return len(row) < full or domain.allows(Case(row[0], tuple(row[1:])))
+
+    rows = [list(row) for row in AllPairs(factors, filter_func=fits)] if full > 1 else [[n] for n in factors[0]]
+    turns = zip([row for row in rows if fits(row)], itertools.cycle(WAYS))
+    return [Case(row[0], tuple(row[1:]), *way) for row, way in turns]
+
+
+def _strategy(domain: Domain) -> st.SearchStrategy[Case]:
+    places = [st.integers(0, len(values) - 1) for values in domain.options.values()]
+    return st.builds(
+        Case,
+        st.integers(0, len(domain.inputs) - 1),
+        st.tuples(*places),
+        st.sampled_from(BITS),
+        st.booleans(),
+        st.just(False),
+    ).filter(domain.allows)
+
+
+def _drawn(domain: Domain, count: int) -> list[Case]:
+    found: dict[Case, None] = {}
+
+    @seed(zlib.crc32(domain.model.encode()))
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(_strategy(domain))
+    def note(case: Case) -> None:
+        found[case] = None
+
+    with warnings.catch_warnings(action="ignore"):
+        note()
+    return list(found)

@@ -1,0 +1,381 @@
+"""Compare what backends gave with what is right, and bring what differs under its causes.
+
+Two numbers agree where they differ by no more than :data:`ROUNDINGS` rounding errors of the larger of 1 and the right
+one, and :data:`SPREAD` times what a rounding error of the inputs changes. Gradients get :data:`DIFFERENCES` besides,
+for the right one is a finite difference. Nothing in a verdict is a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mithril_docs.conformance.domain import Case, Domain
+from mithril_docs.conformance.reference import EPS
+from mithril_docs.conformance.values import Draw
+
+#: Rounding errors that a result may be off by: a few for each of some tens of operations.
+ROUNDINGS = 64
+#: How much more a backend may lose than one rounding error in each input does: operations round in between, too.
+SPREAD = 16
+#: Relative error of a finite difference in 64 bits, by far on the safe side.
+DIFFERENCES = 1e-4
+#: Kinds of faults that no error tells of.
+SILENT = ("values", "shape", "dtype", "gradient", "accepts", "calls", "choice")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One thing that a backend does otherwise than is right.
+
+    Attributes
+    ----------
+    model, backend, case
+        Where.
+    kind
+        ``values``, ``shape``, ``dtype``, ``gradient``; ``accepts``: it gives a value where there is none; ``calls``:
+        calls change what they should not; ``choice``: several gradients are right and backends give different ones;
+        ``raises``: it gives none where there is one; ``dies``.
+    what
+        The output or input.
+    words
+        What it does, in words.
+    """
+
+    model: str
+    backend: str
+    case: Case
+    kind: str
+    what: str
+    words: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Defect:
+    """A cause that is known: a person looked at it, and a page shows it.
+
+    Attributes
+    ----------
+    name
+        A few words with hyphens.
+    title
+        One sentence: what is wrong, on which backend.
+    models, backends, kinds
+        What it covers.
+    when
+        A Python expression over the options and inputs by name, ``bits`` and ``told``; empty where all.
+    page
+        The page, with an anchor, that shows it by a cell.
+    source
+        The file that says so.
+    """
+
+    name: str
+    title: str
+    models: tuple[str, ...]
+    backends: tuple[str, ...]
+    kinds: tuple[str, ...]
+    when: str
+    page: str
+    source: str
+
+    def covers(self, fault: Fault, domain: Domain) -> bool:
+        """Whether a fault is of this cause."""
+        return (
+            fault.model in self.models
+            and fault.backend in self.backends
+            and fault.kind in self.kinds
+            and self.holds(domain, fault.case)
+        )
+
+    def holds(self, domain: Domain, case: Case) -> bool:
+        """Whether its condition is true of a case."""
+        return not self.when or bool(eval(self.when, {"np": np, "math": math, **names(domain, case)}))
+
+
+class DefectsError(Exception):
+    """A file of defects is not as it should be; the message says where and how."""
+
+
+def read_defects(folder: Path) -> list[Defect]:
+    """The defects of all files in a folder. Raises :class:`DefectsError`."""
+    found: dict[str, Defect] = {}
+    wanted = {field.name for field in dataclasses.fields(Defect)} - {"source", "name"}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise DefectsError(f"{path.name}: {error}") from None
+        for name, entry in content.items():
+            entry = {"when": "", "page": ""} | entry
+            if entry.keys() != wanted:
+                told = ", ".join(sorted(entry.keys() ^ wanted))
+                raise DefectsError(f"{path.name}, [{name}]: a defect has {', '.join(sorted(wanted))}; look at {told}")
+            if name in found:
+                raise DefectsError(f"{path.name}, [{name}]: {found[name].source} has a defect of that name")
+            lists = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+            found[name] = Defect(name=name, source=path.name, **lists)
+    return list(found.values())
+
+
+def names(domain: Domain, case: Case) -> dict[str, Any]:
+    """What the condition of a defect may name: options, inputs (draws), ``bits``, ``told`` and ``jit``."""
+    return {**domain.chosen(case), **domain.inputs[case.inputs]} | {
+        "bits": case.bits, "told": case.told, "jit": case.jit, "draws": domain.inputs[case.inputs],
+    }  # fmt: skip
+
+
+def faults(domain: Domain, case: Case, right: dict[str, Any], came: dict[str, dict[str, Any]]) -> list[Fault]:
+    """What backends do otherwise than is right in one case.
+
+    Parameters
+    ----------
+    right
+        What :func:`mithril_docs.conformance.reference.right` says.
+    came
+        Backend to what :func:`mithril_docs.conformance.run.run_cases` gave.
+    """
+    found = []
+    for backend, result in came.items():
+        for kind, what, words in _judged(case, right, result, domain.slack):
+            found.append(Fault(domain.model, backend, case, kind, what, words))
+    if not right.get("random"):
+        found += _choices(domain, case, right, came)
+    return found
+
+
+def _judged(case: Case, right: Any, result: Any, slack: float) -> Iterator[tuple[str, str, str]]:
+    if not result.get("offered", True):
+        return
+    error = result.get("error", "")
+    if "refuses" in right:
+        if not error:
+            given = next(iter(result["outputs"].values()))
+            yield "accepts", "", f"gives {_short(given['values'])}, though {right['refuses']}"
+        return
+    if error:
+        yield ("dies" if error.startswith("the process died") else "raises"), "", error
+        return
+    outputs = result["outputs"]
+    if right["outputs"].keys() == {"output"} and "output" not in outputs and len(outputs) == 1:
+        outputs = {"output": next(iter(outputs.values()))}
+    for name, wanted in right["outputs"].items():
+        if name not in outputs:
+            yield "values", name, f"has no output '{name}', but {', '.join(outputs)}"
+            continue
+        yield from _output(name, wanted, outputs[name], case.bits, slack, bool(right.get("random")))
+    for note in result["notes"]:
+        yield "calls", "", note
+    if right["gradients"] and not _overflows(right["outputs"], case.bits):
+        if "gradient_error" in result:
+            yield "raises", "gradient", result["gradient_error"]
+            return
+        for name, wanted in right["gradients"].items():
+            if "gradients" in result:
+                yield from _gradient(name, wanted, result["gradients"].get(name), case.bits, slack)
+
+
+def _overflows(outputs: dict[str, Any], bits: int) -> bool:
+    """Whether an output is beyond the numbers of a precision: what flows back from it is anybody's."""
+    most = float(np.finfo(f"float{bits}").max)
+    return any(o["kind"] == "f" and any(most < abs(v) < math.inf for v in o["values"]) for o in outputs.values())
+
+
+def _output(
+    name: str, wanted: Any, given: Any, bits: int, slack: float, random: bool
+) -> Iterator[tuple[str, str, str]]:
+    kind, dtype = wanted["kind"], given["dtype"]
+    if kind == "O":
+        if str(given["values"]) != str(wanted["values"]):
+            yield "values", name, f"is {_short(given['values'])}, not {_short(wanted['values'])}"
+        return
+    fits = {"f": (f"float{bits}", "float"), "b": ("bool",), "i": ("int", "int8", "int16", "int32", "int64", "uint8",
+            "uint16", "uint32", "uint64"), "u": ("uint8", "uint16", "uint32", "uint64")}[kind]  # fmt: skip
+    if dtype not in fits:
+        yield "dtype", name, f"is {dtype}, not {fits[0]}"
+    if given["shape"] != wanted["shape"]:
+        yield "shape", name, f"has shape {tuple(given['shape'])}, not {tuple(wanted['shape'])}"
+        return
+    if random:
+        return
+    a, b = np.asarray(wanted["values"], float), np.asarray(given["values"], float)
+    bound = slack * (ROUNDINGS * EPS[bits] * np.maximum(1, np.abs(a)) + SPREAD * np.asarray(wanted["slack"]))
+    if words := _apart(a, b, a, bound, bits):
+        yield "values", name, words
+
+
+def _gradient(name: str, wanted: Any, given: Any, bits: int, slack: float) -> Iterator[tuple[str, str, str]]:
+    if given is None:
+        yield "gradient", name, "is not there"
+        return
+    if given["shape"] != wanted["shape"]:
+        yield "gradient", name, f"has shape {tuple(given['shape'])}, not {tuple(wanted['shape'])}"
+        return
+    known = np.array([low is not None for low in wanted["low"]], bool)
+    low, high, b = (
+        np.array([0.0 if value is None else value for value in values], float)[known]
+        for values in (wanted["low"], wanted["high"], given["values"])
+    )
+    largest = max(1.0, float(np.max(np.abs(low), initial=0)), float(np.max(np.abs(high), initial=0)))
+    bound = slack * ((ROUNDINGS * EPS[bits] + DIFFERENCES) * largest + SPREAD * np.array(wanted["slack"], float)[known])
+    if words := _apart(low, b, high, bound, bits):
+        yield "gradient", name, words
+
+
+def _apart(low: Any, given: Any, high: Any, bound: Any, bits: int) -> str:
+    """How numbers do not lie between two others, widened by a bound; empty where all do."""
+    most = float(np.finfo(f"float{bits}").max)
+    with np.errstate(invalid="ignore"):
+        beyond = (np.abs(low) >= most * 0.99) & np.isfinite(low) & (np.abs(given) >= most * 0.99)
+        same = (given == low) | (np.isnan(given) & np.isnan(low)) | beyond
+        inside = (given >= low - bound) & (given <= high + bound)
+        wrong = ~(same | inside)
+    if not wrong.any():
+        return ""
+    place = int(np.argmax(wrong))
+    many = f" ({int(wrong.sum())} of {wrong.size} elements)" if wrong.size > 1 else ""
+    span = f"{_number(low[place])}" if low[place] == high[place] or np.isnan(low[place]) else (
+        f"from {_number(low[place])} to {_number(high[place])}"
+    )  # fmt: skip
+    return f"is {_number(given[place])}, not {span}, at element {place}{many}"
+
+
+def _choices(domain: Domain, case: Case, right: Any, came: dict[str, Any]) -> Iterator[Fault]:
+    """Where several gradients are right: who gives another than the first backend does."""
+    for name, wanted in right.get("gradients", {}).items():
+        kinks = [
+            n for n, (a, b) in enumerate(zip(wanted["low"], wanted["high"], strict=True)) if a is not None and a < b
+        ]
+        given = {k: r["gradients"][name]["values"] for k, r in came.items() if name in r.get("gradients", {})}
+        if not kinks or len(given) < 2:
+            continue
+        first, *others = given
+        for other in others:
+            for place in kinks:
+                if len(given[other]) != len(given[first]):
+                    continue
+                a, b = given[first][place], given[other][place]
+                if not math.isclose(a, b, rel_tol=1e-3 + ROUNDINGS * EPS[case.bits], abs_tol=1e-3):
+                    words = f"is {_number(b)}, and {_number(a)} on {first}, at element {place}: both are right"
+                    yield Fault(domain.model, other, case, "choice", name, words)
+                    break
+
+
+def _number(value: float) -> str:
+    return f"{float(value):.6g}"
+
+
+def _short(value: Any) -> str:
+    words = str(value)
+    return words if len(words) < 100 else f"{words[:97]}…"
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Faults that look like one cause: what they share, and the smallest of them."""
+
+    model: str
+    backends: tuple[str, ...]
+    kind: str
+    what: str
+    condition: str
+    count: int
+    first: Fault
+
+
+def grouped(found: Iterable[Fault], tried: dict[str, list[Case]], known: dict[str, Domain]) -> list[Group]:
+    """Bring faults together by model, kind, output and backend, and name the values that they share."""
+    apart: dict[tuple[str, str, str, str], list[Fault]] = {}
+    for fault in found:
+        apart.setdefault((fault.model, fault.kind, fault.what, fault.backend), []).append(fault)
+    merged: dict[tuple[str, str, str, str], list[tuple[str, list[Fault]]]] = {}
+    for (model, kind, what, backend), members in apart.items():
+        condition = _condition(known[model], {fault.case for fault in members}, tried[model])
+        merged.setdefault((model, kind, what, condition), []).append((backend, members))
+    groups = []
+    for (model, kind, what, condition), parts in merged.items():
+        every = [fault for _, members in parts for fault in members]
+        first = min(every, key=lambda fault: _size(known[fault.model], fault.case))
+        backends = tuple(backend for backend, _ in parts)
+        groups.append(Group(model, backends, kind, what, condition, len(every), first))
+    return sorted(groups, key=lambda group: (group.kind not in SILENT, group.model, group.kind, group.what))
+
+
+def _size(domain: Domain, case: Case) -> tuple[Any, ...]:
+    elements = sum(int(np.prod(v.shape)) for v in domain.inputs[case.inputs].values() if isinstance(v, Draw))
+    return sum(case.options), case.bits != 32, case.told, elements, case.inputs
+
+
+def _condition(domain: Domain, failing: set[Case], tried: list[Case]) -> str:
+    """The fewest values that all failing cases share and no other case has; else those that they all share."""
+    facts = {case: _facts(domain, case) for case in tried}
+    common = set.intersection(*(facts[case] for case in failing))
+    for count in range(3):
+        for chosen in itertools.combinations(sorted(common), count):
+            if all(case in failing or not set(chosen) <= facts[case] for case in tried):
+                return " and ".join(chosen) or "always"
+    return "among cases with " + (" and ".join(sorted(common)) or "nothing in common")
+
+
+def _facts(domain: Domain, case: Case) -> set[str]:
+    facts = {f"{name}={value!r}" for name, value in domain.chosen(case).items()}
+    for name, value in domain.inputs[case.inputs].items():
+        facts.add(f"{name} is {value.kind}" if isinstance(value, Draw) else f"{name}={value!r}")
+        if isinstance(value, Draw):
+            facts |= {f"{name} has shape {value.shape}", f"{name} has {value.ndim} axes", f"{name} is {value}"}
+            if 0 in value.shape:
+                facts.add(f"{name} is empty")
+    return facts | {f"{case.bits} bits", "shapes told" if case.told else "shapes not told"}
+
+
+def program(domain: Domain, case: Case, cls: str, gradient: bool) -> str:
+    """A short program that shows a case on a backend, given its class in ``mithril``."""
+    arrays = domain.arrays(case)
+    options = ", ".join(f"{name}={value!r}" for name, value in domain.chosen(case).items())
+    bits = "" if case.bits == 32 else f"precision={case.bits}"
+    told = []
+    for name, value in arrays.items():
+        if isinstance(value, np.ndarray):
+            shown = np.round(value, 4) if value.dtype.kind == "f" else value
+            words = f"backend.array({_literal(shown)})"
+        else:
+            words = repr(value)
+        told.append(f'"{name}": {words}')
+    wanted = [
+        k for k, v in arrays.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f" and k not in domain.data
+    ]
+    rows = [
+        "import numpy as np",
+        "import mithril as ml",
+        "from mithril.models import *",
+        "",
+        f"backend = ml.{cls}({bits})",
+    ]
+    rows += [f"values = {{{', '.join(told)}}}"]
+    shapes = ", shapes={k: list(v.shape) for k, v in values.items() if hasattr(v, 'shape')}" if case.told else ""
+    if gradient:
+        keys = "{" + ", ".join(f'"{k}"' for k in wanted) + "}"
+        rows += [f"keys = {keys}", f"compiled = ml.compile({domain.model}({options}), backend, trainable_keys=keys, "
+                 f"data_keys=values.keys() - keys, jit=False{shapes})"]  # fmt: skip
+        rows += ["params = {k: values.pop(k) for k in keys}", "outputs = compiled.evaluate(params, values)"]
+        rows += [
+            "waves = {k: backend.array(np.cos(np.arange(np.size(v))).reshape(v.shape)) for k, v in outputs.items()}"
+        ]
+        rows += ["print(compiled.evaluate_gradients(params, values, output_gradients=waves))"]
+    else:
+        rows += [f"compiled = ml.compile({domain.model}({options}), backend, data_keys=set(values), inference=True, "
+                 f"jit=False{shapes})", "print(compiled.evaluate({}, values))"]  # fmt: skip
+    return "\n".join(rows) + "\n"
+
+
+def _literal(array: np.ndarray) -> str:
+    if 0 in array.shape:
+        return f"np.zeros({array.shape})"
+    return str(array.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
