@@ -7,6 +7,7 @@ It draws the cases, runs them in each backend's environment, works out what is r
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import os
 import subprocess
@@ -18,8 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mithril_docs.backends import BACKENDS
-from mithril_docs.conformance import draw, judge
+from mithril_docs.conformance import draw, judge, verdict
 from mithril_docs.conformance.domain import Case, Domain, domains
 from mithril_docs.conformance.reference import right
 from mithril_docs.conformance.run import key_of, place_of, write_cases
@@ -68,23 +68,25 @@ def main(argv: list[str]) -> int:
         for place, case in enumerate(listed[name])
         for fault in judge.faults(domain, case, rights[name][place], {k: v[name][place] for k, v in came.items()})
     ]
-    causes: dict[str, list[judge.Fault]] = {defect.name: [] for defect in defects}
-    rest = []
-    for fault in found:
-        named = next((defect for defect in defects if defect.covers(fault, chosen[fault.model])), None)
-        (causes[named.name] if named else rest).append(fault)
-    silent = [fault for fault in rest if fault.kind in judge.SILENT or fault.kind == "dies"]
-    _tell(judge.grouped(rest if options.loud else silent, listed, chosen), chosen)
-    gone = [
-        defect for defect in defects
-        if not causes[defect.name] and set(defect.models) <= chosen.keys() and set(defect.backends) <= pythons.keys()
-    ]  # fmt: skip
-    for defect in gone:
+    environments = {name: store.environment(name).digest for name in pythons}
+    made = verdict.verdict(chosen, listed, found, defects, environments, verdict.source_digest(folder))
+    if not options.model:
+        store.write_file(verdict.FILE, dataclasses.asdict(made))
+    if options.loud:
+        _tell_errors(made)
+    for cause in made.unknown:
+        print(f"\n{cause.title} on {', '.join(cause.backends)}: {cause.condition}")
+        print(f"  {cause.count} cases; the smallest, on {cause.backend}: {cause.words}")
+        print("".join(f"    {row}\n" for row in cause.program.splitlines()))
+    missing = verdict.gone(defects, made)
+    for defect in missing:
         print(f"GONE {defect.name} ({defect.source}): no case shows it any more; take it out, and what its page says")
     marks = Counter(fault.kind for fault in found)
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(marks.items()))
-    print(f"{len(found)} faults ({told}); {len(silent)} silent ones of no known cause")
-    return int(bool(silent or gone))
+    print(f"{len(found)} faults ({told}); {len(made.causes) - len(made.unknown)} known causes")
+    silent = sum(cause.count for cause in made.unknown)
+    print(f"{silent} silent ones of no known cause")
+    return int(bool(silent or missing))
 
 
 def _pinned(domain: Domain, defects: list[judge.Defect]) -> list[Callable[[Case], bool]]:
@@ -135,11 +137,7 @@ def _read(store: Store, known: dict[str, Domain], listed: dict[str, list[Case]],
     return found
 
 
-def _tell(groups: list[judge.Group], known: dict[str, Domain]) -> None:
-    for group in groups:
-        domain, case = known[group.model], group.first.case
-        print(f"\n{group.model}, {group.kind} {group.what} on {', '.join(group.backends)}: {group.condition}")
-        print(f"  {group.count} cases; the smallest, on {group.first.backend}: {group.first.words}")
-        cls = BACKENDS[group.first.backend].cls
-        told = judge.program(domain, case, cls, group.kind in ("gradient", "choice") or group.what == "gradient")
-        print("".join(f"    {row}\n" for row in told.splitlines()))
+def _tell_errors(made: verdict.Verdict) -> None:
+    for name, tried in made.models.items():
+        for backend, condition, words in tried.errors:
+            print(f"{name} raises on {backend}, {condition}: {words}")

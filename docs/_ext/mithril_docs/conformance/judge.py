@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mithril_docs.backends import Backend
 from mithril_docs.conformance.domain import Case, Domain
 from mithril_docs.conformance.reference import EPS
 from mithril_docs.conformance.values import Draw
@@ -120,7 +121,9 @@ def read_defects(folder: Path) -> list[Defect]:
                 raise DefectsError(f"{path.name}, [{name}]: a defect has {', '.join(sorted(wanted))}; look at {told}")
             if name in found:
                 raise DefectsError(f"{path.name}, [{name}]: {found[name].source} has a defect of that name")
-            lists = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+            lists: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+            }
             found[name] = Defect(name=name, source=path.name, **lists)
     return list(found.values())
 
@@ -302,13 +305,14 @@ def grouped(found: Iterable[Fault], tried: dict[str, list[Case]], known: dict[st
     groups = []
     for (model, kind, what, condition), parts in merged.items():
         every = [fault for _, members in parts for fault in members]
-        first = min(every, key=lambda fault: _size(known[fault.model], fault.case))
+        first = min(every, key=lambda fault: size(known[fault.model], fault.case))
         backends = tuple(backend for backend, _ in parts)
         groups.append(Group(model, backends, kind, what, condition, len(every), first))
     return sorted(groups, key=lambda group: (group.kind not in SILENT, group.model, group.kind, group.what))
 
 
-def _size(domain: Domain, case: Case) -> tuple[Any, ...]:
+def size(domain: Domain, case: Case) -> tuple[Any, ...]:
+    """How much of a case there is to read: by this, the smallest of several is shown."""
     elements = sum(int(np.prod(v.shape)) for v in domain.inputs[case.inputs].values() if isinstance(v, Draw))
     return sum(case.options), case.bits != 32, case.told, elements, case.inputs
 
@@ -335,8 +339,8 @@ def _facts(domain: Domain, case: Case) -> set[str]:
     return facts | {f"{case.bits} bits", "shapes told" if case.told else "shapes not told"}
 
 
-def program(domain: Domain, case: Case, cls: str, gradient: bool) -> str:
-    """A short program that shows a case on a backend, given its class in ``mithril``."""
+def program(domain: Domain, case: Case, backend: Backend, gradient: bool) -> str:
+    """A short program that shows a case on a backend: what it gives, or the gradients."""
     arrays = domain.arrays(case)
     options = ", ".join(f"{name}={value!r}" for name, value in domain.chosen(case).items())
     bits = "" if case.bits == 32 else f"precision={case.bits}"
@@ -356,7 +360,7 @@ def program(domain: Domain, case: Case, cls: str, gradient: bool) -> str:
         "import mithril as ml",
         "from mithril.models import *",
         "",
-        f"backend = ml.{cls}({bits})",
+        f"backend = ml.{backend.cls}({bits})",
     ]
     rows += [f"values = {{{', '.join(told)}}}"]
     shapes = ", shapes={k: list(v.shape) for k, v in values.items() if hasattr(v, 'shape')}" if case.told else ""

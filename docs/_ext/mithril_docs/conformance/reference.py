@@ -111,7 +111,9 @@ def _gradients(domain: Domain, case: Case, arrays: Arrays, nudged: list[Arrays],
         here = _quotients(loss, arrays, name, STEP)
         closer = _quotients(loss, arrays, name, STEP / 100)
         there = [_quotients(loss, other, name, STEP) for other in nudged[:1]]
-        low, high, slack = [], [], []
+        low: list[float | None] = []
+        high: list[float | None] = []
+        slack: list[float] = []
         for place, pair in enumerate(here):
             left, right_ = pair
             beside = [value for quotients in there for value in quotients[place]]

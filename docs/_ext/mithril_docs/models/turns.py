@@ -7,25 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from signal import SIGKILL, Signals
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from mithril_docs.backends import Backend
-
-
-class Item(Protocol):
-    """What is run: its name, and where it stands."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def page(self) -> str: ...
-
 
 #: What keeps the result of an item with what of Mithril it touched, and says whether it could.
 Keep = Callable[[Any, Any, dict[str, Any]], bool]
 #: What is run in a process: it sends, for each item in order, a result and what of Mithril it touched.
-Work = Callable[[Sequence[Any], Backend, Any], None]
+Work = Callable[[Any, Backend, Any], None]
 #: The result, and what was touched, of an item that took its process along, in these words.
 Died = Callable[[str], tuple[Any, dict[str, Any]]]
 
@@ -34,6 +23,8 @@ _FORKSERVER = multiprocessing.get_context("forkserver")
 
 def run_turns(todo: Sequence[Any], backend: Backend, timeout: float, keep: Keep, work: Work, died: Died) -> bool:
     """Run items in processes of their own, one after the other. Whether a result was lost.
+
+    An item has a ``name`` and a ``page``, where it stands.
 
     One process runs many. An item that takes its process along is run once more, alone: it may not have been its
     fault. If it dies again, that is its result. But a busy machine may be why one is too slow or is killed, so nothing
