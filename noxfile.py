@@ -59,6 +59,7 @@ for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `req
     def docs(session: nox.Session, backend: str = name) -> None:
         """Execute every page on one backend and build the site for it alone, into build/html/<backend>."""
         install(session, "site")
+        conform(session, [backend])
         build(session, [backend], f"html/{backend}")
 
 
@@ -66,7 +67,27 @@ for name in BACKENDS:  # not parametrized, for nox resolves no parameter in `req
 def site(session: nox.Session) -> None:
     """Execute what the store lacks on every backend and build the merged site into build/site."""
     install(session, "site")
+    conform(session, list(BACKENDS))
     build(session, list(BACKENDS), "site")
+
+
+def conform(session: nox.Session, names: list[str], *options: str) -> None:
+    """Run every model over its domain on some backends, whose environments are made, and compare with references."""
+    words = [f"{name}={ROOT / '.nox' / f'execute-{name}' / 'bin' / 'python'}" for name in names]
+    # 1: a cause that no page shows. That is in the store; rendering reports it, with the rest of the site written.
+    session.run("python", "-m", "mithril_docs", "conformance", *words, *options, success_codes=[0, 1])
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Compare every model with its reference, on all backends or those named (-- jax --model Prod --more 20)."""
+    names, options = split(session)
+    environments(session)
+    install(session, "site")
+    for name in names or BACKENDS:
+        python = ROOT / ".nox" / f"execute-{name}" / "bin" / "python"
+        session.run(str(python), "-m", "mithril_docs", "execute", name, "--look", external=True, success_codes=[0, 1])
+    conform(session, names or list(BACKENDS), *options)
 
 
 @nox.session
@@ -138,8 +159,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(requires=["site"])
 def prove(session: nox.Session) -> None:
-    """Prove in full what ``tests`` samples: every page taken home on every backend, axe on every page, fuzzed pages."""
+    """Prove in full what ``tests`` samples: pages at home on every backend, axe on all, fuzzed pages, more cases."""
     session.env["MITHRIL_DOCS_PROVE"] = "1"
+    install(session, "tests")
+    conform(session, list(BACKENDS), "--more", "60")
+    build(session, list(BACKENDS), "site")
     prove_site(session)
 
 

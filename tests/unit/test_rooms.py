@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import mithril_docs
-from mithril_docs import site, store
+from mithril_docs import conformance, site, store
 from mithril_docs.models.cards import Card, model_key
 from mithril_docs.page import read_page
 from mithril_docs.results import Environment
@@ -26,9 +26,10 @@ from support.tiny import TinySite
 PACKAGE = EXTENSION / "mithril_docs"
 #: Room to what a change in it makes stale, from the top down; a room imports from its own and from those above it.
 ROOMS = {
-    "": {"pages", "models", "rendered"},
-    "execute": {"pages", "models"},
-    "models": {"models", "rendered"},
+    "": {"pages", "models", "cases", "rendered"},
+    "execute": {"pages", "models", "cases"},
+    "models": {"models", "cases", "rendered"},
+    "conformance": {"cases", "rendered"},
     "build": {"rendered"},
     "site": {"rendered"},
     "reference": {"rendered"},
@@ -131,6 +132,7 @@ def digests(tiny: TinySite) -> dict[str, str]:
     return {
         "pages": page_key(read_page(path, tiny.docs), "numpy", found),
         "models": model_key(card, "numpy", found),
+        "cases": code_digest(*conformance.ROOMS),
         "rendered": code_digest(*site._ROOMS),
     }
 

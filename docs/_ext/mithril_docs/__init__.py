@@ -12,6 +12,8 @@ room                where it runs                                   what a chang
 the top             everywhere                                      everything
 ``execute/``        beside a framework, never in Sphinx             what every page and every model gave
 ``models/``         beside a framework, never in Sphinx             what every model gave
+``conformance/``    beside a framework, or NumPy alone where it    what every case of conformance gave
+                    draws, works out what is right, and judges
 ``build/``          anywhere: it turns plain values into others     what Sphinx rendered
 ``site/``           inside Sphinx                                   what Sphinx rendered
 ``reference/``      inside Sphinx, beside the stood-in frameworks   what Sphinx rendered

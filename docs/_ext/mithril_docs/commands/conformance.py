@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import draw, judge, verdict
 from mithril_docs.conformance.domain import Case, Domain, domains
 from mithril_docs.conformance.reference import right
@@ -61,14 +62,19 @@ def main(argv: list[str]) -> int:
     if options.model:
         path.unlink()
     rights = _rights(store, folder, chosen, listed)
-    came = _read(store, chosen, listed, list(pythons))
+    # With those that ran before and still hold: a build on one backend keeps what one on all has found.
+    held = {name: _read(store, name, chosen, listed) for name in BACKENDS}
+    came = {name: results for name, results in held.items() if results is not None}
+    if lacking := pythons.keys() - came.keys():
+        print(f"FAILED {', '.join(sorted(lacking))}: the store lacks results", file=sys.stderr)
+        return 1
     found = [
         fault
         for name, domain in chosen.items()
         for place, case in enumerate(listed[name])
         for fault in judge.faults(domain, case, rights[name][place], {k: v[name][place] for k, v in came.items()})
     ]
-    environments = {name: store.environment(name).digest for name in pythons}
+    environments = {name: store.environment(name).digest for name in came}
     made = verdict.verdict(chosen, listed, found, defects, environments, verdict.source_digest(folder))
     if not options.model:
         store.write_file(verdict.FILE, dataclasses.asdict(made))
@@ -125,15 +131,15 @@ def _right_of(work: tuple[Path, str, list[Case]]) -> list[Any]:
     return came
 
 
-def _read(store: Store, known: dict[str, Domain], listed: dict[str, list[Case]], backends: list[str]) -> dict[str, Any]:
+def _read(store: Store, backend: str, known: dict[str, Domain], listed: dict[str, list[Case]]) -> dict[str, Any] | None:
+    """The results of all cases on a backend, by model; None where some are missing or stale."""
+    environment = store.environment(backend)
     found: dict[str, Any] = {}
-    for backend in backends:
-        environment = store.environment(backend)
-        for name, domain in known.items():
-            kept = store.read_file(place_of(backend, name))
-            if kept is None or kept["key"] != key_of(domain, listed[name], backend, environment):
-                sys.exit(f"FAILED {backend}: the store has no result of {name}")
-            found.setdefault(backend, {})[name] = kept["results"]
+    for name, domain in known.items():
+        kept = store.read_file(place_of(backend, name))
+        if kept is None or kept["key"] != key_of(domain, listed[name], backend, environment):
+            return None
+        found[name] = kept["results"]
     return found
 
 

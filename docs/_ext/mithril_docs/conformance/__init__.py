@@ -7,3 +7,6 @@ One straight line::
 
 ``docs/_conformance/`` holds the domains and references, a file for each page of cards.
 """
+
+#: The rooms whose code the results of cases depend on.
+ROOMS = ("execute", "models", "conformance")

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mithril_docs.backends import BACKENDS, Backend
+from mithril_docs.conformance import ROOMS
 from mithril_docs.conformance.domain import Case, Domain, domains
 from mithril_docs.conformance.reference import plain, rounded, trainable, wave
 from mithril_docs.execute import environment, kernel, touched
@@ -53,7 +54,7 @@ def place_of(backend: str, model: str) -> str:
 def key_of(domain: Domain, cases: list[Case], backend: str, found: Environment) -> str:
     """What results depend on: the cases, the domain, the backend, the environment and the code that runs them."""
     told = [[case.inputs, case.options, case.bits, case.told, case.jit] for case in cases]
-    return digest_of(told, domain.digest, backend, found.digest, code_digest("execute", "models", "conformance"))
+    return digest_of(told, domain.digest, backend, found.digest, code_digest(*ROOMS))
 
 
 def main(argv: list[str]) -> int:

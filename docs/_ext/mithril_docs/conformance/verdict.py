@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mithril_docs.backends import BACKENDS
-from mithril_docs.conformance import judge
+from mithril_docs.conformance import ROOMS, judge
 from mithril_docs.conformance.domain import Case, Domain
 from mithril_docs.conformance.judge import SILENT, Defect, Fault, Group
 from mithril_docs.results import LayoutError, made_of
@@ -111,7 +111,7 @@ def source_digest(folder: Path) -> str:
     """A digest of domains, references, defects, and of the code that runs and judges."""
     files = sorted([*folder.glob("*.py"), *folder.glob("*.toml")])
     content = b"".join(path.read_bytes() for path in files)
-    return hashlib.sha256(content + code_digest("execute", "models", "conformance").encode()).hexdigest()
+    return hashlib.sha256(content + code_digest(*ROOMS).encode()).hexdigest()
 
 
 def read(store: Store) -> Verdict | None:

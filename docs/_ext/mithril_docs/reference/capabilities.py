@@ -69,10 +69,21 @@ class Summary(NamedTuple):
 
 @dataclasses.dataclass
 class Capability:
-    """A model's card and what came of it: backend to its result, None where the store has none that still holds."""
+    """A model's card and what came of it.
+
+    Attributes
+    ----------
+    card
+        The card.
+    results
+        Backend to what its own options and inputs gave, None where the store has none that still holds.
+    wrong
+        Backend to what conformance found to be silently wrong there, with some options and inputs; a sentence each.
+    """
 
     card: Card
     results: dict[str, ModelResult | None]
+    wrong: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def verdicts(self, backend: str) -> dict[str, Verdict]:
         """Column to verdict on a backend."""
@@ -106,13 +117,17 @@ class Capability:
             return Summary(Level.NOTHING, (Reason(NONE, (), "This build did not run it."),))
         precisions = {key: words for key, words in self.precisions(backend).items() if key in bits}
         checks |= {f"{key} bits": Verdict(NO if words else YES, words) for key, words in precisions.items()}
-        level = _level({verdict.mark for verdict in checks.values()}, checks["forward"].mark)
+        silent = self.wrong.get(backend, [])
+        level = _level(
+            {verdict.mark for verdict in checks.values()} | ({DIFFERS} if silent else set()), checks["forward"].mark
+        )
         told = (NO, DIFFERS, YES) if level in (Level.PARTLY, Level.DIFFERS) else (NO, DIFFERS)
         grouped: dict[tuple[str, str], list[str]] = {}
         for name, verdict in checks.items():
             if verdict.mark in told:
                 grouped.setdefault((verdict.mark, verdict.words), []).append(name)
         reasons = [Reason(mark, tuple(names), words) for (mark, words), names in grouped.items()]
+        reasons += [Reason(DIFFERS, (), words) for words in silent]
         if uncompared := self._uncompared(backend):
             reasons.append(Reason(NONE, uncompared, "not compared, because NumPy raises an error here"))
         return Summary(level, tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.mark))))

@@ -15,7 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs.blocks import entries
 from mithril_docs.models.cards import C, Card, build_model, cards
-from mithril_docs.reference import capabilities, graph, options, package
+from mithril_docs.reference import capabilities, conformance, graph, options, package
 from mithril_docs.reference.capabilities import (
     COLUMNS,
     DIFFERS,
@@ -66,9 +66,9 @@ def _collect(app: Sphinx) -> None:
     found = [card for page in pages for card in cards(page)]
     listed = {entry.argument for page in pages for entry in entries(page, "options")}
     state.models = models = capabilities.read(found, state.store, state.build.environments)
-    state.topics[MODELS] = digest({name: capability.results for name, capability in models.items()})
     for name, capability in models.items():
-        state.topics[f"{MODELS}-{name}"] = digest(capability.results)
+        capability.wrong = conformance.wrong_of(state.verdict, name)
+        state.topics[f"{MODELS}-{name}"] = digest((capability.results, capability.wrong))
         card = capability.card
         read = not state.build.records[card.page].page.problems  # else it is told, and its models are not run
         for words in capabilities.lacking(capability) if read else ():
@@ -84,6 +84,8 @@ def _collect(app: Sphinx) -> None:
                 f"the card of {card.name} needs an edge case, or ':harmless:' with the reason for none, and not both"
             )
             LOGGER.warning(words, type="mithril", subtype="reference", location=card.where)
+    told = {name: (capability.results, capability.wrong) for name, capability in models.items()}
+    state.topics[MODELS] = digest(told)
 
 
 class ModelDirective(SphinxDirective):
@@ -140,6 +142,8 @@ class OptionsDirective(SphinxDirective):
         if said:
             made += [_box(_caption("Options")), options.listing(kind, said, self._linked(_code("ml.TBD"), TBD))]
         made.append(_box(*self._run(capability)))
+        tells_of(self.env, f"{conformance.TOPIC}-{name}")
+        made += conformance.card(self.env.app, self.env.docname, name)
         if methods:
             made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]
         return [*made, _box(*self._behind(capability.card))]

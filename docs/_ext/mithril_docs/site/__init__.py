@@ -35,7 +35,7 @@ from mithril_docs.site import (
 from mithril_docs.store import code_digest, digest_of
 
 #: All rooms whose code shapes what Sphinx renders.
-_ROOMS = ("models", "build", "site", "reference", "errors")
+_ROOMS = ("models", "conformance", "build", "site", "reference", "errors")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mithril_docs.build.records import Build
 from mithril_docs.store import Store
 
 if TYPE_CHECKING:
+    from mithril_docs.conformance.verdict import Verdict
     from mithril_docs.errors.catalogue import Catalogue
     from mithril_docs.reference.capabilities import Capability
 
@@ -35,6 +36,8 @@ class State:
         The error catalogue; filled by the errors.
     counted
         What is counted against the package, each with the function that counts it once all pages are read.
+    verdict
+        What conformance found; filled by the reference, None where the site has none.
     topics
         What pages tell of beside their own content, each with a digest of it.
     date
@@ -45,6 +48,7 @@ class State:
     build: Build
     models: dict[str, Capability] = dataclasses.field(default_factory=dict)
     catalogue: Catalogue | None = None
+    verdict: Verdict | None = None
     counted: dict[str, Callable[[], dict[str, Any]]] = dataclasses.field(default_factory=dict)
     topics: dict[str, str] = dataclasses.field(default_factory=dict)
     date: str = ""

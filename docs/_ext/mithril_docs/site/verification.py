@@ -17,7 +17,7 @@ from mithril_docs.build.records import Record, Run
 from mithril_docs.contract import roadmap
 from mithril_docs.site.coverage import coverage
 from mithril_docs.site.pages import RECORDS
-from mithril_docs.site.state import build_of, tells_of
+from mithril_docs.site.state import build_of, state_of, tells_of
 from mithril_docs.site.tables import page_link, table
 
 FILE = "verification.json"
@@ -44,7 +44,16 @@ def record_of(app: Sphinx) -> dict[str, Any]:
         "environments": {name: environment.versions for name, environment in build.environments.items()},
         "pages": {name: _page(record) for name, record in build.records.items() if record.page.runs or record.failures},
         "coverage": coverage(app),
-    }
+    } | _conformance(app)
+
+
+def _conformance(app: Sphinx) -> dict[str, Any]:
+    made = state_of(app).verdict
+    if made is None:
+        return {}
+    counts = {"cases": made.cases, "backends": len(made.environments), "models": made.references}
+    causes = [{"name": cause.name, "backends": cause.backends, "models": cause.models} for cause in made.causes]
+    return {"conformance": counts | {"causes": causes, "unknown": len(made.unknown)}}
 
 
 def _page(record: Record) -> dict[str, Any]:
