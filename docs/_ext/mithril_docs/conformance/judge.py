@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from mithril_docs.backends import Backend
-from mithril_docs.conformance.domain import Case, Domain
-from mithril_docs.conformance.reference import EPS
+from mithril_docs.conformance.domain import BITS, Case, Domain
+from mithril_docs.conformance.reference import EPS, trainable
 from mithril_docs.conformance.values import Draw
 
 #: Rounding errors that a result may be off by: a few for each of some tens of operations.
@@ -272,7 +272,7 @@ def _choices(domain: Domain, case: Case, right: Any, came: dict[str, Any]) -> It
 
 
 def _number(value: float) -> str:
-    return f"{float(value):.6g}"
+    return f"{float(value):.6g}".replace("nan", "NaN")
 
 
 def _short(value: Any) -> str:
@@ -343,43 +343,55 @@ def program(domain: Domain, case: Case, backend: Backend, gradient: bool) -> str
     """A short program that shows a case on a backend: what it gives, or the gradients."""
     arrays = domain.arrays(case)
     options = ", ".join(f"{name}={value!r}" for name, value in domain.chosen(case).items())
-    bits = "" if case.bits == 32 else f"precision={case.bits}"
-    told = []
-    for name, value in arrays.items():
-        if isinstance(value, np.ndarray):
-            shown = np.round(value, 4) if value.dtype.kind == "f" else value
-            words = f"backend.array({_literal(shown)})"
-        else:
-            words = repr(value)
-        told.append(f'"{name}": {words}')
-    wanted = [
-        k for k, v in arrays.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f" and k not in domain.data
-    ]
-    rows = [
-        "import numpy as np",
-        "import mithril as ml",
-        "from mithril.models import *",
-        "",
-        f"backend = ml.{backend.cls}({bits})",
-    ]
-    rows += [f"values = {{{', '.join(told)}}}"]
-    shapes = ", shapes={k: list(v.shape) for k, v in values.items() if hasattr(v, 'shape')}" if case.told else ""
+    wanted = trainable(domain, arrays)
+    values = "".join(f"    {name!r}: {_given(value)},\n" for name, value in arrays.items())
+    extra = [f"trainable_keys={set(wanted)!r}" if wanted and gradient else "inference=True", "jit=False"]
+    if case.told:
+        told = {name: list(value.shape) for name, value in arrays.items() if isinstance(value, np.ndarray)}
+        extra.append(f"shapes={told!r}")
+    start = backend.startup or "import mithril as ml\n"
+    bits = "" if case.bits == BITS[0] else f"precision={case.bits}"
     if gradient:
-        keys = "{" + ", ".join(f'"{k}"' for k in wanted) + "}"
-        rows += [f"keys = {keys}", f"compiled = ml.compile({domain.model}({options}), backend, trainable_keys=keys, "
-                 f"data_keys=values.keys() - keys, jit=False{shapes})"]  # fmt: skip
-        rows += ["params = {k: values.pop(k) for k in keys}", "outputs = compiled.evaluate(params, values)"]
-        rows += [
-            "waves = {k: backend.array(np.cos(np.arange(np.size(v))).reshape(v.shape)) for k, v in outputs.items()}"
-        ]
-        rows += ["print(compiled.evaluate_gradients(params, values, output_gradients=waves))"]
+        data = ", ".join(f"{name!r}: values[{name!r}]" for name in arrays if name not in wanted)
+        params = ", ".join(f"{name!r}: values[{name!r}]" for name in wanted)
+        end = f"""params, data = {{{params}}}, {{{data}}}
+outputs = compiled.evaluate(params, data)
+waves = {{
+    name: backend.array(np.cos(np.arange(value.size)).reshape(value.shape))
+    for name, value in outputs.items()
+}}
+print(compiled.evaluate_gradients(params, data, output_gradients=waves))
+"""
+        if backend.name == "torch":
+            end = end.replace("value.size", "value.numel()")
+        keys = set(arrays) - set(wanted)
     else:
-        rows += [f"compiled = ml.compile({domain.model}({options}), backend, data_keys=set(values), inference=True, "
-                 f"jit=False{shapes})", "print(compiled.evaluate({}, values))"]  # fmt: skip
-    return "\n".join(rows) + "\n"
+        keys, end = set(arrays), "print(compiled.evaluate({}, values))\n"
+    extra.append(f"data_keys={sorted(keys)!r}".replace("[", "{").replace("]", "}") if keys else "")
+    called = "".join(f"    {word},\n" for word in (f"{domain.model}({options})", "backend", *filter(None, extra)))
+    head = f"import numpy as np\n{start}from mithril.models import *\n\nnan, inf = float('nan'), float('inf')\n"
+    if "nan" not in values and "inf" not in values:
+        head = head.rpartition("\nnan,")[0]
+    return (
+        f"{head}\nbackend = ml.{backend.cls}({bits})\nvalues = {{\n{values}}}\ncompiled = ml.compile(\n{called})\n{end}"
+    )
 
 
-def _literal(array: np.ndarray) -> str:
-    if 0 in array.shape:
-        return f"np.zeros({array.shape})"
-    return str(array.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
+def _given(value: Any) -> str:
+    """An input in a program: numbers with few digits, which show the same."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    first = value.reshape(-1)[0].item() if value.size else 0.0
+    if value.size == 0 or (value.size > 4 and np.all(value == first)):
+        return f"backend.array(np.full({value.shape}, {first!r}))"
+    if value.size > 64:
+        return f"backend.array({_long(value)})"
+    shown = value if value.dtype.kind != "f" else np.array([float(f"{v:.4g}") for v in value.reshape(-1)])
+    return f"backend.array({shown.reshape(value.shape).tolist()})"
+
+
+def _long(value: np.ndarray) -> str:
+    """Many numbers: those of another draw, as many and of the same size."""
+    if value.dtype.kind == "f":
+        return f"np.random.default_rng(0).normal(size={value.shape}) * {float(np.nanstd(value)):.2g}"
+    return f"np.random.default_rng(0).integers({value.min()}, {value.max()} + 1, {value.shape})"

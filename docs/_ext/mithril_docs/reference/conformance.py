@@ -113,7 +113,7 @@ def _cell(values: dict[str, dict[str, str]], backend: str) -> nodes.Node:
             told += [nodes.Text(" ")] * bool(told.children)
             told += nodes.inline("", sign, classes=["mb-differs" if mark == DIFFERS else "mb-no"])
             if len(named) < len(marks):
-                told += [nodes.Text("\N{NO-BREAK SPACE}"), _code(", ".join(named))]
+                told += [nodes.Text("\N{NO-BREAK SPACE}"), _listed(named)]
     return told if told.children else nodes.inline("", "✓", classes=["mb-yes"])
 
 
@@ -197,18 +197,33 @@ class DefectsDirective(SphinxDirective):
         return [nodes.container("", table(rows), classes=["mb-reference", "mb-defects"])]
 
     def _long(self, causes: list[Cause]) -> list[nodes.Node]:
-        made: list[nodes.Node] = []
+        """The causes under a heading for each page of cards, in the order of the pages."""
+        models = state_of(self.env.app).models
+        by_page: dict[str, list[Cause]] = {}
         for cause in causes:
-            kinds = ", ".join(KINDS.get(kind, kind) for kind in cause.kinds)
-            facts = nodes.paragraph("", "", self._models(cause))
-            facts += nodes.Text(f" on {titles(cause.backends)}; {kinds}; {cause.count} cases of {len(cause.models)} ")
-            facts += nodes.Text(f"model{'s' if len(cause.models) > 1 else ''}.")
-            words = nodes.paragraph("", f"With {cause.model} on {BACKENDS[cause.backend].title}, {cause.words}.")
-            code = nodes.literal_block(cause.program, cause.program, language="python")
-            title = nodes.paragraph("", "", _link(self.env.app, self.env.docname, cause, cause.title))
-            title["classes"].append("mb-caption")
-            made.append(nodes.container("", title, facts, words, code, classes=["mb-reference", "mb-defect"]))
+            card = models[cause.models[0]].card if cause.models[0] in models else None
+            by_page.setdefault(card.page if card else "", []).append(cause)
+        made: list[nodes.Node] = []
+        for page, some in by_page.items():
+            name = page.rpartition("/")[2].replace("_", " ").capitalize() or "Others"
+            section = nodes.section("", nodes.title("", name), ids=[nodes.make_id(f"in-{name}")], names=[])
+            section += [self._cause(cause) for cause in some]
+            made.append(section)
         return made
+
+    def _cause(self, cause: Cause) -> nodes.Node:
+        kinds = ", ".join(KINDS.get(kind, kind) for kind in cause.kinds)
+        title = nodes.paragraph("", "", _link(self.env.app, self.env.docname, cause, cause.title))
+        title["classes"].append("mb-caption")
+        facts = nodes.paragraph("", "", self._models(cause))
+        many = "combinations" if cause.count > 1 else "combination"
+        facts += nodes.Text(f" on {titles(cause.backends)}; {kinds}; {cause.count} {many}. ")
+        words = cause.words[0].upper() + cause.words[1:]
+        facts += nodes.Text(f"{cause.model} on {BACKENDS[cause.backend].title}: {words}.")
+        start = nodes.raw("", "<details><summary>Program</summary>", format="html")
+        code = nodes.literal_block(cause.program, cause.program, language="python")
+        end = nodes.raw("", "</details>", format="html")
+        return nodes.container("", title, facts, start, code, end, classes=["mb-reference", "mb-defect"])
 
     def _models(self, cause: Cause) -> nodes.Node:
         told = nodes.inline()
