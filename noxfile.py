@@ -209,6 +209,7 @@ def documented(session: nox.Session) -> None:
     named = [word for word in session.posargs if word in BACKENDS]
     sessions = [f"execute({name})" for name in named or BACKENDS]
     session.run(sys.executable, "-m", "nox", "-s", *sessions, external=True)
+    conform(session, named or list(BACKENDS))
 
 
 @nox.session

@@ -23,7 +23,7 @@ from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import draw, judge, verdict
 from mithril_docs.conformance.domain import Case, Domain, domains
 from mithril_docs.conformance.reference import right
-from mithril_docs.conformance.run import key_of, place_of, write_cases
+from mithril_docs.conformance.run import CASES, FOLDER, key_of, place_of, write_cases
 from mithril_docs.store import Store, code_digest, digest_of
 
 
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     """Returns 0 where every silent fault has a known cause and every known cause a fault, else 1."""
     parser = argparse.ArgumentParser(prog="python -m mithril_docs conformance", description=__doc__)
     parser.add_argument("pythons", nargs="+", metavar="NAME=PYTHON", help="a backend and its environment's Python")
-    parser.add_argument("--domains", type=Path, default=Path("docs/_conformance"), help="folder of the domains")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages and the domains")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
     parser.add_argument("--model", action="append", metavar="NAME", help="this model alone; may be repeated")
     parser.add_argument("--more", type=int, default=0, help="cases to draw beside the pairs")
@@ -39,20 +39,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--loud", action="store_true", help="tell of errors too, not of silent faults alone")
     options = parser.parse_args(argv)
     store = Store(options.store.resolve())
-    folder = options.domains.resolve()
+    folder = options.docs.resolve() / FOLDER
     known = domains(folder)
     if unknown := set(options.model or ()) - known.keys():
-        parser.error(f"no domain of {', '.join(sorted(unknown))} under {options.domains}")
+        parser.error(f"no domain of {', '.join(sorted(unknown))} under {folder}")
     chosen = {name: domain for name, domain in known.items() if not options.model or name in options.model}
     start = time.perf_counter()
     defects = judge.read_defects(folder)
     listed = {name: draw.cases(domain, options.more, _pinned(domain, defects)) for name, domain in chosen.items()}
-    path = store.root / ("cases.json" if not options.model else f"cases-{os.getpid()}.json")
+    path = store.root / (CASES if not options.model else f"cases-{os.getpid()}.json")
     write_cases(path, listed)
     print(
         f"{sum(map(len, listed.values()))} cases of {len(listed)} models, drawn in {time.perf_counter() - start:.1f} s"
     )
-    places = ["--cases", str(path), "--domains", str(folder), "--store", str(store.root)]
+    places = ["--cases", str(path), "--docs", str(options.docs.resolve()), "--store", str(store.root)]
     pythons = dict(word.split("=", 1) for word in options.pythons)
     for name, python in pythons.items():
         force = ["--force"] if options.force else []

@@ -32,6 +32,8 @@ from mithril_docs.models.turns import run_turns
 from mithril_docs.results import Environment
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, code_digest, digest_of
 
+#: The folder of the domains, beside the pages, and the file of the store that lists the cases.
+FOLDER, CASES = "_conformance", "cases.json"
 #: Seconds that the cases of one model may take.
 TIMEOUT = 300
 #: A file or an address that is named anew in every run.
@@ -61,9 +63,10 @@ def main(argv: list[str]) -> int:
     """Run what the store lacks. Returns 0, whatever came out; 1 where a model has no result."""
     parser = argparse.ArgumentParser(prog="python -m mithril_docs conform", description=__doc__)
     parser.add_argument("backend", choices=[*BACKENDS])
-    parser.add_argument("--cases", type=Path, required=True, help="JSON: the cases by model")
-    parser.add_argument("--domains", type=Path, default=Path("docs/_conformance"), help="folder of the domains")
+    parser.add_argument("--cases", type=Path, help="JSON: the cases by model; those of the store where not given")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages and the domains")
     parser.add_argument("--store", type=Path, default=Path("build/store"), help="folder of the results")
+    parser.add_argument("--model", action="append", metavar="NAME", help="this model alone; may be repeated")
     parser.add_argument("--force", action="store_true", help="run every case anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds that the cases of a model may take")
@@ -73,8 +76,10 @@ def main(argv: list[str]) -> int:
     found = store.environment(backend.name)
     if found.error:
         return 0  # the pages' execution has said so
-    known = domains(options.domains.resolve())
-    wanted = read_cases(options.cases)
+    folder = options.docs.resolve() / FOLDER
+    known = domains(folder)
+    wanted = read_cases(options.cases or store.root / CASES)
+    wanted = {name: cases for name, cases in wanted.items() if not options.model or name in options.model}
     environment.isolate(backend, store.root.parent / "cache")
     todo = []
     for name, cases in wanted.items():
@@ -111,7 +116,7 @@ def main(argv: list[str]) -> int:
         alone = [Batch(batch.name, (case,)) for case in batch.cases]
         return not run_turns(alone, backend, options.timeout, keep_or_split, work, died)
 
-    work = functools.partial(_run_all, folder=options.domains.resolve())
+    work = functools.partial(_run_all, folder=folder)
     with ThreadPoolExecutor(jobs) as threads:
         turns = [todo[n::jobs] for n in range(jobs)]
         lost = any(

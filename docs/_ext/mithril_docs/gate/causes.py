@@ -20,7 +20,7 @@ from mithril_docs.gate.findings import BREAKS, CATCH_UP, NOTE, Finding
 from mithril_docs.models.cards import Card, make_inputs
 
 #: The order in which findings show a fault: the smallest program first.
-_SMALLEST = ("run", "package", "model", "speed", "api", "page", "parity", "site")
+_SMALLEST = ("run", "package", "model", "conformance", "speed", "api", "page", "parity", "site")
 #: Lines of a change that are shown.
 LINES = 40
 
@@ -129,12 +129,12 @@ def _placed(finding: Finding, changed: Changes) -> Finding:
 def _cause(unit: str, findings: list[Finding], cards: dict[str, Card], trees: tuple[Path, Path]) -> Cause:
     file, _, name = unit.partition(":")
     findings.sort(key=lambda one: (one.severity != BREAKS, _SMALLEST.index(one.area), one.where, one.backend, one.cell))
-    models = list(dict.fromkeys(one.where for one in findings if one.area == "model"))
+    models = list(dict.fromkeys(one.where for one in findings if one.area in ("model", "conformance")))
     title = f"{name or 'the module'} in mithril/{file}"
     if len(models) == 1:
         title += f" (model {models[0]})"
-    shown = next((one for one in findings if one.area == "model" and one.where in cards), None)
-    program = _program(cards[shown.where], shown) if shown else ""
+    shown = next((one for one in findings if one.program or (one.area == "model" and one.where in cards)), None)
+    program = (shown.program or _program(cards[shown.where], shown)) if shown else ""
     return Cause(title, file, (name,) if name else (), findings, program, _diff(file, name, trees))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from distributed import Client, as_completed
 
+from mithril_docs.conformance.run import CASES, place_of
 from mithril_docs.gate import contain, environments
 from mithril_docs.gate.candidate import Candidate, unpack
 from mithril_docs.gate.tasks import Task
@@ -33,13 +34,14 @@ class ClusterError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a worker needs beside the task: the candidate's wheel, by name and content, and where things are."""
+    """What a worker needs beside the task: the candidate's wheel, by name and content, where things are, the cases."""
 
     requirement: str
     name: str
     content: bytes
     pythons: str
     docs: str
+    cases: bytes
 
 
 def run(candidate: Candidate, tasks: list[Task], results: Store, docs: Path, scheduler: str) -> None:
@@ -60,7 +62,7 @@ def run(candidate: Candidate, tasks: list[Task], results: Store, docs: Path, sch
         raise ClusterError("only a wheel can be sent to a cluster")
     work = Work(
         candidate.requirement, candidate.wheel.name, candidate.wheel.read_bytes(),
-        str(Path(".nox").resolve()), str(docs),
+        str(Path(".nox").resolve()), str(docs), _cases(results),
     )  # fmt: skip
     with Client(scheduler, timeout="30s") as client:
         [sent] = client.scatter([work], broadcast=True)
@@ -77,6 +79,12 @@ def run(candidate: Candidate, tasks: list[Task], results: Store, docs: Path, sch
                 raise ClusterError(f"{task.kind} {task.name} on {task.backend}: {future.exception()}")
             for name, content in future.result().items():
                 results.write_bytes(name, content)
+
+
+def _cases(results: Store) -> bytes:
+    """The list of the cases of conformance, where there is one."""
+    path = results.root / CASES
+    return path.read_bytes() if path.is_file() else b""
 
 
 def run_task(work: Work, task: Task) -> dict[str, bytes]:
@@ -102,8 +110,11 @@ def run_task(work: Work, task: Task) -> dict[str, bytes]:
         else:
             if not known.is_dir():
                 _call(python, ["execute", home(task.backend), "--look", *words[:4]], place, PATIENCE)
-            command = ["models", task.backend, "--model", task.name]
-            file = model_file(task.backend, task.name)
+            command = ["models" if task.kind == "model" else "conform", task.backend, "--model", task.name]
+            file = (model_file if task.kind == "model" else place_of)(task.backend, task.name)
+            if task.kind == "cases":
+                store.mkdir(exist_ok=True)
+                (store / CASES).write_bytes(work.cases)
         ended = _call(python, [*command, *words], place, PATIENCE + 10 * task.seconds)
         found = {name: store / name for name in (file, str(Path(file).with_suffix(".touched")))}
         if not found[file].is_file():

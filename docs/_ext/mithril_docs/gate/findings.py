@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from mithril_docs.backends import BACKENDS
 from mithril_docs.build.compare import apart
+from mithril_docs.conformance.domain import Case, Domain
+from mithril_docs.conformance.judge import program, size
 from mithril_docs.page import Cell, Page
 from mithril_docs.results import ModelResult, Result
 
@@ -36,7 +39,7 @@ class Finding:
     Attributes
     ----------
     area
-        ``page``, ``model``, ``parity``, ``api``, ``site``, ``speed``, ``package`` or ``run``.
+        ``page``, ``model``, ``conformance``, ``parity``, ``api``, ``site``, ``speed``, ``package`` or ``run``.
     severity
         :data:`BREAKS`, :data:`CATCH_UP` or :data:`NOTE`.
     where
@@ -51,6 +54,8 @@ class Finding:
         What the documented version and the candidate gave, where that can be shown.
     reach
         The changes of the candidate that it can come from: ``file:name``.
+    program
+        Python to paste that shows it; empty where there is none, or where the card of the model makes one.
     """
 
     area: str
@@ -62,6 +67,7 @@ class Finding:
     was: str = ""
     now: str = ""
     reach: tuple[str, ...] = ()
+    program: str = ""
 
 
 def moved(was: str, now: str, tolerance: float = ROUNDING) -> str:
@@ -251,6 +257,72 @@ def model_findings(
         elif told != other:
             gained = isinstance(told, str) and isinstance(other, dict)
             yield found(f"{what}: behaves otherwise", told, other, CATCH_UP if gained else BREAKS)
+
+
+def case_findings(
+    domain: Domain,
+    backend: str,
+    cases: list[Case],
+    was: list[dict[str, Any]],
+    now: list[dict[str, Any]] | None,
+    reach: tuple[str, ...],
+) -> Iterator[Finding]:
+    """What a model does otherwise in the cases of conformance, by what differs: the plainest case of each.
+
+    Parameters
+    ----------
+    domain, backend, cases
+        What ran, and where.
+    was, now
+        What each case gave with the documented version and with the candidate; None where that has no results.
+    reach
+        The changes that the results can depend on.
+    """
+    if now is None:
+        yield Finding("conformance", BREAKS, domain.model, backend, 0, "its cases were not run", reach=reach)
+        return
+    apart_: dict[str, list[tuple[Case, str, str, str, str]]] = {}
+    for case, first, second in zip(cases, was, now, strict=True):
+        for kind, words, one, other in _case(first, second, case.bits):
+            apart_.setdefault(kind, []).append((case, kind, words, one, other))
+    for kind, told in apart_.items():
+        case, _, words, one, other = min(told, key=lambda row: size(domain, row[0]))
+        code = program(domain, case, BACKENDS[backend], kind == "gradient")
+        many = f" (in {len(told)} of {len(cases)} cases)"
+        severity = CATCH_UP if kind == "gained" else BREAKS
+        yield Finding("conformance", severity, domain.model, backend, 0, words + many, one, other, reach, code)
+
+
+def _case(first: dict[str, Any], second: dict[str, Any], bits: int) -> Iterator[tuple[str, str, str, str]]:
+    """How a case differs: a kind, words, and the two."""
+    if first.get("offered", True) != second.get("offered", True):
+        kind = "gained" if second.get("offered", True) else "error"
+        yield kind, f"{bits} bits {'work now' if kind == 'gained' else 'work no more'}", "", ""
+        return
+    for what in ("error", "gradient_error"):
+        one, other = first.get(what, ""), second.get(what, "")
+        if one != other:
+            kind = "gained" if one and not other else what
+            words = (
+                "gives a result now" if kind == "gained" else "gives another error" if one else "gives none any more"
+            )
+            yield kind, f"{'the gradient ' if what != 'error' else ''}{words}", one, other
+            return
+    for what, kind in (("outputs", "values"), ("gradients", "gradient")):
+        for name, one in first.get(what, {}).items():
+            other = second.get(what, {}).get(name)
+            title = f"the gradient of '{name}'" if kind == "gradient" else f"'{name}'"
+            if other is None:
+                yield kind, f"{title} is not there", _short(one["values"]), ""
+            elif (one["dtype"], one["shape"]) != (other["dtype"], other["shape"]):
+                before, after = (f"{value['dtype']} {tuple(value['shape'])}" for value in (one, other))
+                yield "type", f"{title} is {after}, not {before}", before, after
+            elif words := apart(one["values"], other["values"], {16: HALF, 32: EXACT}.get(bits, FINE)):
+                yield kind, f"{title} {words}", _short(one["values"]), _short(other["values"])
+    if first.get("notes") != second.get("notes"):
+        gone = set(first.get("notes", ())) >= set(second.get("notes", ()))
+        before, after = (", ".join(value.get("notes", ())) or "nothing" for value in (first, second))
+        yield "gained" if gone else "calls", f"{after}, not {before}", before, after
 
 
 def _tolerance(what: str, values: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -20,12 +21,15 @@ from pathlib import Path
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build import npm
 from mithril_docs.build.records import collect
+from mithril_docs.conformance import verdict
+from mithril_docs.conformance.domain import Case, Domain, domains
+from mithril_docs.conformance.run import CASES, FOLDER, key_of, place_of, read_cases
 from mithril_docs.gate import api, cluster, contain, environments, preflight, report
 from mithril_docs.gate.candidate import Candidate, CannotFetchError, fetch, installed
 from mithril_docs.gate.causes import group
 from mithril_docs.gate.changes import Changes, changes
 from mithril_docs.gate.environments import CannotInstallError
-from mithril_docs.gate.findings import BREAKS, CATCH_UP, Finding, model_findings, page_findings
+from mithril_docs.gate.findings import BREAKS, CATCH_UP, Finding, case_findings, model_findings, page_findings
 from mithril_docs.gate.tasks import Task, longest_first, shard
 from mithril_docs.models.cards import C, Card, cards, home, model_file, model_key
 from mithril_docs.page import Page, find_pages
@@ -64,6 +68,18 @@ class Gate:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     pythons: dict[str, Path] = dataclasses.field(default_factory=dict)
     environments: dict[str, Environment] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The domains of models, by name; none where the site has no conformance."""
+        folder = self.docs / FOLDER
+        return domains(folder) if folder.is_dir() and (self.store.root / CASES).is_file() else {}
+
+    @functools.cached_property
+    def cases(self) -> dict[str, list[Case]]:
+        """The cases that the documented version was run with, by model."""
+        listed = read_cases(self.store.root / CASES) if self.domains else {}
+        return {name: cases for name, cases in listed.items() if name in self.domains}
 
     @property
     def results(self) -> Store:
@@ -260,6 +276,29 @@ def _tasks(gate: Gate) -> Iterator[Task]:
             else:
                 gate.counts["reused"] += 1
                 gate.results.write_file(file, dataclasses.asdict(dataclasses.replace(was_model, key=key)))
+    yield from _case_tasks(gate)
+
+
+def _case_tasks(gate: Gate) -> Iterator[Task]:
+    if gate.cases:
+        gate.results.root.mkdir(parents=True, exist_ok=True)
+        shutil.copy(gate.store.root / CASES, gate.results.root)
+    for name, cases in gate.cases.items():
+        for backend in gate.backends:
+            file = place_of(backend, name)
+            was = gate.store.read_file(file)
+            if was is None or gate.environments[backend].error:
+                continue
+            reach = gate.changed.reach(_touched(gate, gate.store.root / file, was["key"]), set(), backend)
+            key = key_of(gate.domains[name], cases, backend, gate.environments[backend])
+            if reach:
+                gate.reached.append(_named(reach))
+                kept = gate.results.read_file(file)
+                if kept is None or kept["key"] != key:
+                    yield Task("cases", backend, name, 1.0)
+            else:
+                gate.counts["reused"] += 1
+                gate.results.write_file(file, was | {"key": key})
 
 
 def _documented(gate: Gate, page: Page, backend: str) -> Result | None:
@@ -320,6 +359,12 @@ def _run(gate: Gate, tasks: list[Task], scheduler: str | None) -> None:
                 limit=limit,
             )
             _note_lateness(gate, ended, backend, "models")
+        cases = [task for task in own if task.kind == "cases"]
+        if cases:
+            words = [word for task in cases for word in ("--model", task.name)]
+            words += ["--jobs", str(gate.jobs), "--timeout", str(2 * gate.patience)]
+            ended = _contained(gate, backend, "conform", *words, limit=600 + 60.0 * len(cases))
+            _note_lateness(gate, ended, backend, "cases")
         if own:
             gate.seconds[backend] = round(time.perf_counter() - start, 1)
 
@@ -358,8 +403,30 @@ def _compare(gate: Gate) -> None:
             if reach:
                 now_model = gate.results.read_model(file)
                 gate.findings += model_findings(name, backend, was_model, now_model, _named(reach))
+    _compare_cases(gate)
     if not gate.quick:
         _compare_parity(gate)
+
+
+def _compare_cases(gate: Gate) -> None:
+    """Hold what the cases of conformance give against what they gave; which of the two is right is no question here."""
+    for name, cases in gate.cases.items():
+        for backend in gate.backends:
+            file = place_of(backend, name)
+            was = gate.store.read_file(file)
+            if was is None or gate.environments[backend].error:
+                continue
+            reach = gate.changed.reach(_touched(gate, gate.store.root / file, was["key"]), set(), backend)
+            gate.counts["compared"] += 1
+            if reach:
+                now = gate.results.read_file(file)
+                came = now["results"] if now else None
+                found = case_findings(gate.domains[name], backend, cases, was["results"], came, _named(reach))
+                gate.findings += found
+    made = verdict.read(gate.store)
+    if gate.cases and made:  # what became of it is told here, so the site shows the documented version's
+        made.environments = {name: found.digest for name, found in gate.environments.items()}
+        gate.results.write_file(verdict.FILE, dataclasses.asdict(made))
 
 
 def _tolerances(page: Page) -> dict[str, float]:

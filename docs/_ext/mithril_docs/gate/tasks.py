@@ -8,9 +8,9 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A page or a model to run on a backend; ``seconds`` is what it took the documented version."""
+    """A page, a model or a model's cases to run on a backend; ``seconds`` is what it took the documented version."""
 
-    kind: Literal["page", "model"]
+    kind: Literal["page", "model", "cases"]
     backend: str
     name: str
     seconds: float

@@ -18,13 +18,12 @@ from sphinx.util.docutils import SphinxDirective
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import verdict
+from mithril_docs.conformance.run import FOLDER
 from mithril_docs.conformance.verdict import DIFFERS, FAILS, Cause, Tried, Verdict
 from mithril_docs.site.state import digest, state_of, tells_of, titles
 from mithril_docs.site.tables import table
 
 LOGGER = logging.getLogger(__name__)
-#: The folder of the domains, beside the pages; a site without it has no conformance.
-FOLDER = "_conformance"
 #: The topic of pages that tell of all causes; of one model, its name stands behind it.
 TOPIC = "conformance"
 SIGNS = {FAILS: "✗", DIFFERS: "≠"}
