@@ -13,12 +13,14 @@ from playwright.sync_api import Browser
 
 from support.browser import chromium
 from support.lighthouse import serve
-from support.places import BACKENDS, PROVE, SITE
+from support.places import BACKENDS, PROVE, SITE, compiled
 from support.tiny import TinySite
 
 # What commands print is compared as text, on a terminal and under CI systems that ask for colors too.
 os.environ.pop("FORCE_COLOR", None)
 os.environ["NO_COLOR"] = "1"
+# What JAX and PyTorch compiled for the pages need not be compiled once more, but where all is proved.
+os.environ.update(compiled())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

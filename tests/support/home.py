@@ -28,7 +28,7 @@ from mithril_docs.build.compare import apart, other_outputs
 from mithril_docs.build.downloads import FILE, NO_FILE, download_path
 from mithril_docs.execute.environment import SET
 from mithril_docs.page import Page
-from support.places import PROVE, clean
+from support.places import PROVE, clean, compiled
 from support.tiny import make_environment
 
 #: Of the build's variables those that a page's outputs depend on. With as many threads as a machine has cores, sums
@@ -40,6 +40,7 @@ ALIKE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
 SHARES = {"numpy": 2}
 
 #: Where libraries keep files of their own; at home nothing is there yet, and no setting of this machine's user counts.
+#: But see :func:`support.places.compiled`.
 FOLDERS = {
     "IPYTHONDIR": "ipython",
     "JAX_COMPILATION_CACHE_DIR": "jax",
@@ -156,7 +157,7 @@ class Home:
         alike = {name: SET[name] for name in ALIKE} | dict(self.backend.environ)
         folders = {name: str(self.folder / folder) for name, folder in FOLDERS.items()}
         # The build's is 0.
-        return clean(self.python.parent) | alike | folders | {"PYTHONHASHSEED": "1"}
+        return clean(self.python.parent) | alike | folders | compiled() | {"PYTHONHASHSEED": "1"}
 
     def _work_folder(self, page: Page, what: str) -> Path:
         """An empty folder: what a page reads it brings along."""

@@ -20,6 +20,21 @@ PROVE = os.environ.get("MITHRIL_DOCS_PROVE") == "1"
 SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def compiled() -> dict[str, str]:
+    """Variables that say where programs are that frameworks compiled for the pages; none where all is proved.
+
+    A framework finds them by their content, so what comes out is the same with them and without.
+    """
+    if PROVE:
+        return {}
+    cache = ROOT / "build" / "cache"
+    folders = {
+        "JAX_COMPILATION_CACHE_DIR": cache / "jax" / "jax",
+        "TORCHINDUCTOR_CACHE_DIR": cache / "torch" / "torchinductor",
+    }
+    return dict(_TABLE["jax"].environ[1:]) | {name: str(path) for name, path in folders.items() if path.is_dir()}
+
+
 def python_of(backend: str) -> Path:
     """The interpreter of a backend's environment, as nox made it."""
     return ROOT / ".nox" / f"execute-{backend}" / "bin" / "python"
