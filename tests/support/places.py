@@ -32,7 +32,8 @@ def compiled() -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": cache / "jax" / "jax",
         "TORCHINDUCTOR_CACHE_DIR": cache / "torch" / "torchinductor",
     }
-    return dict(_TABLE["jax"].environ[1:]) | {name: str(path) for name, path in folders.items() if path.is_dir()}
+    kept = {name: value for name, value in _TABLE["jax"].environ if "CACHE" in name}
+    return kept | {name: str(path) for name, path in folders.items() if path.is_dir()}
 
 
 def python_of(backend: str) -> Path:
