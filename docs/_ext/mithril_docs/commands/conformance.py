@@ -74,8 +74,13 @@ def main(argv: list[str]) -> int:
         for place, case in enumerate(listed[name])
         for fault in judge.faults(domain, case, rights[name][place], {k: v[name][place] for k, v in came.items()})
     ]
+    offered: judge.Offered = {name: set() for name in came}
+    for backend, results in came.items():
+        for name, rows in results.items():
+            for case, row in zip(listed[name], rows, strict=True):
+                offered[backend] |= {case.bits} if row.get("offered", True) else set()
     environments = {name: store.environment(name).digest for name in came}
-    made = verdict.verdict(chosen, listed, found, defects, environments, verdict.source_digest(folder))
+    made = verdict.verdict(chosen, listed, found, defects, environments, verdict.source_digest(folder), offered)
     if not options.model:
         store.write_file(verdict.FILE, dataclasses.asdict(made))
     if options.loud:

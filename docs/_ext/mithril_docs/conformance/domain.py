@@ -48,6 +48,8 @@ class Domain:
         A function like the reference whose derivative is the right gradient, where that is another function.
     build
         Takes ``mithril.models`` and the options, and returns the model.
+    code
+        Python that makes ``model``, of a small graph that is no model of ``mithril.models``; empty for all others.
     random
         Whether the values are drawn anew in each call: shapes and types alone are compared.
     slack
@@ -65,6 +67,7 @@ class Domain:
     constant: frozenset[str]
     slope: Callable[..., Any]
     build: Callable[..., Any]
+    code: str
     random: bool
     slack: float
     source: Path
@@ -123,6 +126,7 @@ def model(
     constant: Iterable[str] = (),
     slope: Callable[..., Any] | None = None,
     build: Callable[..., Any] | None = None,
+    code: str = "",
     random: bool = False,
     slack: float = 1.0,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -144,6 +148,7 @@ def model(
             constant=frozenset(constant),
             slope=slope or reference,
             build=build or (lambda models, **chosen: getattr(models, name)(**chosen)),
+            code=code,
             random=random,
             slack=slack,
             source=Path(inspect.getfile(reference)),
@@ -151,6 +156,24 @@ def model(
         return reference
 
     return keep
+
+
+def graph(
+    name: str, code: str, *, inputs: dict[str, list[Any]] | list[dict[str, Any]], **more: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function the reference of a small graph of models: ``code`` makes it as ``model``, and takes no options.
+
+    ``code`` sees ``ml`` and all of ``mithril.models``; ``more`` is what :func:`model` takes.
+    """
+
+    def build(models: Any) -> Any:
+        import mithril
+
+        made = {"ml": mithril, **vars(models)}
+        exec(code, made)
+        return made["model"]
+
+    return model(name, inputs=inputs, build=build, code=code, **more)
 
 
 def _crossed(lists: dict[str, list[Any]]) -> list[dict[str, Any]]:

@@ -293,14 +293,21 @@ class Group:
     first: Fault
 
 
-def grouped(found: Iterable[Fault], tried: dict[str, list[Case]], known: dict[str, Domain]) -> list[Group]:
+#: Backend to the precisions that it can be made with.
+Offered = dict[str, set[int]]
+
+
+def grouped(
+    found: Iterable[Fault], tried: dict[str, list[Case]], known: dict[str, Domain], offered: Offered
+) -> list[Group]:
     """Bring faults together by model, kind, output and backend, and name the values that they share."""
     apart: dict[tuple[str, str, str, str], list[Fault]] = {}
     for fault in found:
         apart.setdefault((fault.model, fault.kind, fault.what, fault.backend), []).append(fault)
     merged: dict[tuple[str, str, str, str], list[tuple[str, list[Fault]]]] = {}
     for (model, kind, what, backend), members in apart.items():
-        condition = _condition(known[model], {fault.case for fault in members}, tried[model])
+        ran = [case for case in tried[model] if case.bits in offered[backend]]
+        condition = _condition(known[model], {fault.case for fault in members}, ran)
         merged.setdefault((model, kind, what, condition), []).append((backend, members))
     groups = []
     for (model, kind, what, condition), parts in merged.items():
@@ -368,7 +375,8 @@ print(compiled.evaluate_gradients(params, data, output_gradients=waves))
     else:
         keys, end = set(arrays), "print(compiled.evaluate({}, values))\n"
     extra.append(f"data_keys={sorted(keys)!r}".replace("[", "{").replace("]", "}") if keys else "")
-    called = "".join(f"    {word},\n" for word in (f"{domain.model}({options})", "backend", *filter(None, extra)))
+    made = "model" if domain.code else f"{domain.model}({options})"
+    called = "".join(f"    {word},\n" for word in (made, "backend", *filter(None, extra)))
     head = f"import numpy as np\n{start}from mithril.models import *\n\nnan, inf = float('nan'), float('inf')\n"
     if "nan" not in values and "inf" not in values:
         head = head.rpartition("\nnan,")[0]

@@ -12,7 +12,7 @@ from typing import Any
 from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import ROOMS, judge
 from mithril_docs.conformance.domain import Case, Domain
-from mithril_docs.conformance.judge import SILENT, Defect, Fault, Group
+from mithril_docs.conformance.judge import SILENT, Defect, Fault, Group, Offered
 from mithril_docs.results import LayoutError, made_of
 from mithril_docs.store import CorruptEntryError, Store, code_digest
 
@@ -130,6 +130,7 @@ def verdict(
     defects: list[Defect],
     environments: dict[str, str],
     source: str,
+    offered: Offered,
 ) -> Verdict:
     """Bring faults under their causes and sum up.
 
@@ -145,6 +146,8 @@ def verdict(
         Backend to the digest of its environment.
     source
         See :func:`source_digest`.
+    offered
+        Backend to the precisions that it can be made with.
     """
     by_defect: dict[str, list[Fault]] = {}
     unknown: list[Fault] = []
@@ -164,20 +167,20 @@ def verdict(
             causes.append(_known(defect, faults, known))
             for fault in faults:
                 marks.setdefault(fault.model, []).append((DIFFERS, fault, _named(defect.when)))
-    for group in judge.grouped(unknown, tried, known):
+    for group in judge.grouped(unknown, tried, known, offered):
         causes.append(_unknown(group, known))
     for fault in unknown:
         marks.setdefault(fault.model, []).append((DIFFERS, fault, {*known[fault.model].options, "bits"}))
     models = {}
     for name, domain in known.items():
-        groups = judge.grouped([fault for fault in loud if fault.model == name], tried, known)
+        groups = judge.grouped([fault for fault in loud if fault.model == name], tried, known, offered)
         errors = [(backend, group.condition, group.first.words) for group in groups for backend in group.backends]
         for group in groups:
             for fault in loud:
                 if (fault.model, fault.kind, fault.what) == (name, group.kind, group.what):
                     marks.setdefault(name, []).append((FAILS, fault, _mentioned(group.condition, domain)))
         places = [place for place, cause in enumerate(causes) if name in cause.models]
-        values = _values(domain, tried[name], marks.get(name, []), list(environments))
+        values = _values(domain, tried[name], marks.get(name, []), offered)
         models[name] = Tried(len(tried[name]), values, errors, places)
     count = sum(map(len, tried.values()))
     return Verdict(source, environments, count, len(known), models, causes)
@@ -244,7 +247,7 @@ def _mentioned(condition: str, domain: Domain) -> set[str]:
 
 
 def _values(
-    domain: Domain, cases: list[Case], marks: list[tuple[str, Fault, set[str]]], backends: list[str]
+    domain: Domain, cases: list[Case], marks: list[tuple[str, Fault, set[str]]], offered: Offered
 ) -> dict[str, dict[str, dict[str, str]]]:
     """What came of each value of each option and input, and of each precision.
 
@@ -252,8 +255,9 @@ def _values(
     """
     made: dict[str, dict[str, dict[str, str]]] = {}
     for case in cases:
+        ran = {backend: WORKS for backend, bits in offered.items() if case.bits in bits}
         for name, value in facts(domain, case).items():
-            made.setdefault(name, {}).setdefault(value, dict.fromkeys(backends, WORKS))
+            made.setdefault(name, {}).setdefault(value, {}).update(ran)
     for mark, fault, named in marks:
         told = facts(domain, fault.case)
         for name in (named & told.keys()) or {"bits"}:
