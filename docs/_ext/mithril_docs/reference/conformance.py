@@ -20,12 +20,10 @@ from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import verdict
 from mithril_docs.conformance.run import FOLDER
 from mithril_docs.conformance.verdict import DIFFERS, FAILS, Cause, Tried, Verdict
-from mithril_docs.site.state import digest, state_of, tells_of, titles
+from mithril_docs.site.state import TOPIC_OF_CASES, digest, state_of, tells_of, titles
 from mithril_docs.site.tables import table
 
 LOGGER = logging.getLogger(__name__)
-#: The topic of pages that tell of all causes; of one model, its name stands behind it.
-TOPIC = "conformance"
 SIGNS = {FAILS: "✗", DIFFERS: "≠"}
 #: What an error or other numbers are called in the list of what was met.
 KINDS = {
@@ -58,9 +56,9 @@ def _collect(app: Sphinx) -> None:
         LOGGER.warning(words, type="mithril", subtype="conformance")
         return
     state.verdict = made
-    state.topics[TOPIC] = digest(made)
+    state.topics[TOPIC_OF_CASES] = digest(made)
     for name, tried in made.models.items():
-        state.topics[f"{TOPIC}-{name}"] = digest((tried, [made.causes[place] for place in tried.causes]))
+        state.topics[f"{TOPIC_OF_CASES}-{name}"] = digest((tried, [made.causes[place] for place in tried.causes]))
     for cause in made.unknown:
         where = ", ".join(cause.backends)
         words = f"no page shows what is wrong with {cause.title} on {where} ({cause.condition}): {cause.words}"
@@ -177,7 +175,7 @@ class DefectsDirective(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        tells_of(self.env, TOPIC)
+        tells_of(self.env, TOPIC_OF_CASES)
         if self.arguments not in ([], ["short"]):
             raise self.error(f"'{self.arguments[0]}' is no form of the defects: write short, or nothing")
         state = state_of(self.env.app)

@@ -29,7 +29,7 @@ from mithril_docs.reference.capabilities import (
     offered_bits,
 )
 from mithril_docs.reference.matrix import MODELS
-from mithril_docs.site.state import digest, state_of, tells_of
+from mithril_docs.site.state import TOPIC_OF_CASES, digest, state_of, tells_of
 from mithril_docs.site.tables import table
 
 LOGGER = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class OptionsDirective(SphinxDirective):
         if said:
             made += [_box(_caption("Options")), options.listing(kind, said, self._linked(_code("ml.TBD"), TBD))]
         made.append(_box(*self._run(capability)))
-        tells_of(self.env, f"{conformance.TOPIC}-{name}")
+        tells_of(self.env, f"{TOPIC_OF_CASES}-{name}")
         made += conformance.card(self.env.app, self.env.docname, name)
         if methods:
             made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]

@@ -54,6 +54,8 @@ class State:
     date: str = ""
 
 
+#: The topic of pages that tell of all that conformance found; of one model, its name stands behind it.
+TOPIC_OF_CASES = "conformance"
 #: The attribute of Sphinx's application that holds the state.
 _PLACE = "mithril_docs"
 #: The attribute of Sphinx's environment that holds the topics of the last build.

@@ -17,7 +17,7 @@ from mithril_docs.build.records import Record, Run
 from mithril_docs.contract import roadmap
 from mithril_docs.site.coverage import coverage
 from mithril_docs.site.pages import RECORDS
-from mithril_docs.site.state import build_of, state_of, tells_of
+from mithril_docs.site.state import TOPIC_OF_CASES, build_of, state_of, tells_of
 from mithril_docs.site.tables import page_link, table
 
 FILE = "verification.json"
@@ -82,13 +82,15 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 
 class VerificationDirective(SphinxDirective):
-    """``:::{verification} pages``: one table of the record: ``environments``, ``pages`` or ``promises``."""
+    """``:::{verification} pages``: one table of the record: ``environments``, ``conformance``, ``promises``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        tells_of(self.env, RECORDS)
-        tables = {"environments": _environments, "pages": _pages, "promises": _promises}
+        tells_of(self.env, RECORDS, TOPIC_OF_CASES)
+        tables = {
+            "environments": _environments, "pages": _pages, "promises": _promises, "conformance": _tried,
+        }  # fmt: skip
         if self.arguments[0] == "coverage":
             return [Coverage()]
         if self.arguments[0] not in tables:
@@ -143,6 +145,15 @@ def _cell(run: Run | None) -> str:
     if run is None:
         return "failed"
     return f"{run.result.seconds:.1f}\N{NO-BREAK SPACE}s" if run.status == "ok" and run.result else run.status
+
+
+def _tried(app: Sphinx) -> list[list[Any]]:
+    made = state_of(app).verdict
+    rows: list[list[Any]] = [["Models", "Combinations", "On backends", "Causes of silent faults", "Shown by no page"]]
+    if made:
+        counts = (made.references, made.cases, len(made.environments), len(made.causes), len(made.unknown))
+        rows.append([f"{count:,}" for count in counts])
+    return rows
 
 
 def _promises(app: Sphinx) -> list[list[Any]]:
