@@ -31,6 +31,10 @@ class Cause:
         Of the defect; no name and no page where it is not known.
     models, backends, kinds
         Where it was met, and as what.
+    met
+        The same as triples, in which not every model need be met with every backend.
+    named
+        The options and inputs, and ``bits``, that its condition names.
     condition
         When, in the terms of the domain.
     count
@@ -45,6 +49,8 @@ class Cause:
     models: list[str]
     backends: list[str]
     kinds: list[str]
+    met: list[tuple[str, str, str]]
+    named: list[str]
     condition: str
     count: int
     model: str
@@ -205,6 +211,8 @@ def _known(defect: Defect, faults: list[Fault], known: dict[str, Domain]) -> Cau
         models=sorted({fault.model for fault in faults}),
         backends=[name for name in BACKENDS if any(fault.backend == name for fault in faults)],
         kinds=sorted({fault.kind for fault in faults}),
+        met=sorted({(fault.model, fault.backend, fault.kind) for fault in faults}),
+        named=sorted(_named(defect.when)),
         condition=defect.when,
         count=len({(fault.model, fault.case) for fault in faults}),
         **_shown(first, known),
@@ -220,6 +228,8 @@ def _unknown(group: Group, known: dict[str, Domain]) -> Cause:
         models=[group.model],
         backends=list(group.backends),
         kinds=[group.kind],
+        met=[(group.model, backend, group.kind) for backend in group.backends],
+        named=sorted(_mentioned(group.condition, known[group.model])),
         condition=group.condition,
         count=group.count,
         **_shown(group.first, known),

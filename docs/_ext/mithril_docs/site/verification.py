@@ -51,9 +51,19 @@ def _conformance(app: Sphinx) -> dict[str, Any]:
     made = state_of(app).verdict
     if made is None:
         return {}
-    counts = {"cases": made.cases, "backends": len(made.environments), "models": made.references}
-    causes = [{"name": cause.name, "backends": cause.backends, "models": cause.models} for cause in made.causes]
-    return {"conformance": counts | {"causes": causes, "unknown": len(made.unknown)}}
+    found = [
+        {
+            "model": model,
+            "backend": backend,
+            "option": ", ".join(name for name in cause.named if name in made.models[model].values and name != "bits"),
+            "kind": "value" if kind == "values" else kind,
+            "page": cause.page,
+            "known": bool(cause.name),
+        }
+        for cause in made.causes
+        for model, backend, kind in cause.met
+    ]
+    return {"conformance": {"models": made.references, "configurations": made.cases, "disagreements": found}}
 
 
 def _page(record: Record) -> dict[str, Any]:
