@@ -85,7 +85,6 @@ def floor_divide(numerator, denominator):
 #: What ``ml.Constant`` names, in the precision of the backend.
 CONSTANTS = {
     ml.Constant.MIN_POSITIVE_NORMAL: {16: 6.103515625e-05, 32: 1.1754943508222875e-38, 64: 2.2250738585072014e-308},
-    ml.Constant.EPSILON: {16: 9.765625e-04, 32: 1.1920928955078125e-07, 64: 2.220446049250313e-16},
     ml.Constant.STABLE_RECIPROCAL_THRESHOLD: {
         16: 0.007812809993849843, 32: 1.0842021951e-19, 64: 1.4916681462400413e-153,
     },
@@ -97,18 +96,19 @@ def constant(value: Any, bits: int) -> Any:
     return float(np.dtype(f"float{bits}").type(CONSTANTS[value][bits] if value in CONSTANTS else value))
 
 
-CUTOFFS = [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1, 2, 1e-3, ml.Constant.EPSILON]
+CUTOFFS = [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1, 2, 1e-3]
 ROBUST = {"robust": [False, True]}
 ABOUT_ZERO = [given(-0.25, 0.0, 0.25, 0.04, -0.04, 1.0), Draw("zeros", (2, 3)), positive(2, 3)]
 
 
-@model("Power", options=ROBUST | {"threshold": [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1e-3,
-       ml.Constant.EPSILON]}, inputs=[
+@model("Power", options=ROBUST | {"threshold": [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1e-3]}, inputs=[
     {"base": positive(2, 3), "exponent": normal(3)},
     *({"base": value, "exponent": given(2.0, 3.0, 1.0)} for value in reals(2, 3)),
     {"base": normal(2, 3), "exponent": given(0.5, -1.0, 0.0)},
     {"base": given(0.0, 0.0, 0.0, 0.0, 0.0), "exponent": given(0.0, 0.5, 1.0, 2.0, -1.0)},
     {"base": given(0.04, 0.1, -0.1, 0.25, 0.3), "exponent": given(0.5, 2.0, 0.5, 0.5, -1.0)},
+    {"base": given(0.0, 0.0, 0.0), "exponent": given(0.5, 1.0, 2.0)},
+    {"base": given(0.0, 2.0), "exponent": given(0.0, 0.0)},
     {"base": positive(2, 1), "exponent": normal(1, 3)},
     {"base": positive(), "exponent": normal(2, 3)},
     {"base": positive(2, 3), "exponent": normal()},
@@ -121,16 +121,17 @@ ABOUT_ZERO = [given(-0.25, 0.0, 0.25, 0.04, -0.04, 1.0), Draw("zeros", (2, 3)), 
     {"base": integers(1, 6, 2, 3), "exponent": given(0.5, -1.0, 2.0)},
 ])  # fmt: skip
 def power(base, exponent, robust, threshold, bits):
+    if not robust and threshold != ml.Constant.MIN_POSITIVE_NORMAL:
+        raise Refused("a threshold belongs to robust=True")
+    whole = base.dtype.kind == exponent.dtype.kind == "i"
+    if whole and (exponent < 0).any():
+        raise Refused("an integer to a negative power is no integer")
     if not robust:
-        if threshold != ml.Constant.MIN_POSITIVE_NORMAL:
-            raise Refused("a threshold belongs to robust=True")
-        if base.dtype.kind == exponent.dtype.kind == "i" and (exponent < 0).any():
-            raise Refused("an integer to a negative power is no integer")
         return np.power(base, exponent)
-    limit = constant(threshold, bits)
-    size = np.abs(base).astype(float)
+    limit, size = constant(threshold, bits), np.abs(base).astype(float)
     found = size**exponent
-    return np.where(size < limit, np.fmin(found, size / limit), found)
+    found = np.where(size < limit, np.fmin(found, size / limit), found)
+    return found.astype(int) if whole else found
 
 
 @model("Minus", inputs=INPUT)
@@ -186,8 +187,20 @@ def cosine(input):
     return np.cos(input.astype(float))
 
 
-@model("StableReciprocal", options={"cutoff": [ml.Constant.STABLE_RECIPROCAL_THRESHOLD, 0.5, 0.25, 1, 2, 1e-3]},
-       inputs={"input": [*INPUT["input"], *ABOUT_ZERO, given(1, 4, -2)]})  # fmt: skip
+def tangent(input, cutoff, bits):
+    """The stable reciprocal without what is constant about 0: of the same slope, but with no huge numbers."""
+    limit = constant(cutoff, bits)
+    if limit > 1e-6:
+        return stable_reciprocal(input, cutoff, bits)
+    return np.where(np.abs(input) < limit, -input / limit**2, 1 / input)
+
+
+@model(
+    "StableReciprocal",
+    options={"cutoff": [ml.Constant.STABLE_RECIPROCAL_THRESHOLD, 0.5, 0.25, 1, 2, 1e-3]},
+    inputs={"input": [*INPUT["input"], *ABOUT_ZERO, given(1, 4, -2)]},
+    slope=tangent,
+)
 def stable_reciprocal(input, cutoff, bits):
     limit, value = constant(cutoff, bits), input.astype(float)
     side = np.where(value < 0, -1, 1)
