@@ -37,7 +37,7 @@ class Domain:
         input that is no array.
     reference
         Takes all options and inputs by name: arrays as 64-bit NumPy arrays that hold what the backend gets. Returns
-        the output, or a dictionary of outputs by name.
+        the output, or a dictionary of outputs by name. If it has a parameter ``bits``, it gets the precision too.
     where
         Takes the same names, draws in place of arrays: whether the definition says what this gives.
     data

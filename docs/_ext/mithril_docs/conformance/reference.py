@@ -6,6 +6,7 @@ input changes by one rounding error says how exact any computation in that preci
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +67,8 @@ def _right(domain: Domain, case: Case) -> dict[str, Any]:
     arrays = {name: rounded(value, case.bits) for name, value in domain.arrays(case).items()}
 
     def evaluate(function: Callable[..., Any], given: Arrays) -> dict[str, Any]:
-        came = function(**{name: _copy(value) for name, value in given.items()}, **options)
+        asked = {"bits": case.bits} if "bits" in inspect.signature(function).parameters else {}
+        came = function(**{name: _copy(value) for name, value in given.items()}, **options, **asked)
         return came if isinstance(came, dict) else {"output": came}
 
     try:
