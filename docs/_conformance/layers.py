@@ -190,7 +190,7 @@ ROWS = {"input": normal(2, 3, 3), "w": normal(3), "b": normal(3)}
             for one in [
                 *variants(ROWS, "input"),
                 ROWS | {"input": full(5.0, 1, 2, 3)},
-                ROWS | {"input": given([[[100.1, 100.2, 100.4], [100.0, 100.0, 100.5]]])},
+                ROWS | {"input": given([[[4.1, 4.2, 4.4], [4.0, 4.0, 4.5]]])},
                 ROWS | {"input": normal(0, 2, 3)},
                 ROWS | {"input": integers(-3, 4, 1, 2, 3)},
                 {"input": normal(2, 3, 1), "w": normal(1), "b": normal(1)},
@@ -284,7 +284,7 @@ def attention(query, key, value, is_causal, scale, dropout_p, use_attn_mask, att
 
 @model(
     "PositionalEncoding",
-    options={"hidden_dim": [4, 2, 3], "max_len": [5000, 10, 3]},
+    options={"hidden_dim": [4, 2, 3], "max_len": [5000, 10, 3, 1]},
     inputs={
         "input": [
             *[one["input"] for one in variants({"input": normal(1, 3, 4)}, "input")], normal(2, 4, 4), normal(1, 5, 2),
