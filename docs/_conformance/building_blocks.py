@@ -146,6 +146,6 @@ def trained(input, w, b, target, loss, reduce, coef, penalty, combiner):
         cost = {"Sum": np.sum, "Mean": np.mean, "Max": np.max}[combiner]([cost, np.sum(error**2)])
     if penalty:
         raw = np.sum(np.abs(w)) if penalty == "L1" else np.sum(w**2) / 2
-        count = each.size if step == "Mean" else 1
+        count = 1 if step == "Sum" else each.size
         cost = cost + 0.5 * raw / count
     return {"final_cost": cost}
