@@ -146,6 +146,7 @@ def trained(input, w, b, target, loss, reduce, coef, penalty, combiner):
         cost = {"Sum": np.sum, "Mean": np.mean, "Max": np.max}[combiner]([cost, np.sum(error**2)])
     if penalty:
         raw = np.sum(np.abs(w)) if penalty == "L1" else np.sum(w**2) / 2
-        count = 1 if step == "Sum" else each.size
+        # the page says so: over several losses, the geometric mean; the second loss is reduced by Sum and counts 1
+        count = (1 if step == "Sum" else each.size) ** (0.5 if combiner else 1)
         cost = cost + 0.5 * raw / count
     return {"final_cost": cost}
