@@ -31,6 +31,26 @@ def fits(array: Draw, *axes: int) -> bool:
     return len(places) == len(axes) == len(set(places))
 
 
+def each_fits(input: Draw, **axes: int) -> bool:
+    """Whether an array has each of these axes; two of them may be the same."""
+    return all(fits(input, axis) for axis in axes.values())
+
+
+def all_fit(input: Draw, axes: Any) -> bool:
+    """Whether these are all axes of an array, each once."""
+    named = [axes] if isinstance(axes, int) else range(input.ndim) if axes is None else axes
+    return len(named) == input.ndim and fits(input, *named)
+
+
+def takes(input: Draw, index: Any) -> bool:
+    """Whether an array has all that an index names."""
+    try:
+        np.zeros(input.shape)[index]
+    except IndexError:
+        return False
+    return True
+
+
 @model(
     "Reshape",
     options={"shape": [(3, 2), (6,), (-1,), (2, -1), (-1, 1, 3), (6, 1), (2, 1, 3, 1), (3, 0), (), [3, 2], (-1, -1)]},
@@ -54,7 +74,7 @@ def reshape(input, shape):
             normal(2, 0, 3), *MOVED,
         ]
     },
-    where=lambda start_dim, end_dim, input: fits(input, start_dim) and fits(input, end_dim),
+    where=each_fits,
 )  # fmt: skip
 def flatten(input, start_dim, end_dim):
     start, end = start_dim % input.ndim, end_dim % input.ndim
@@ -105,19 +125,13 @@ def broadcast_to(input, shape):
     inputs={
         "input": [
             normal(2, 3), normal(2, 2, 2), normal(2, 3, 2), normal(3), normal(1), normal(1, 2, 3, 2), normal(0, 3),
-            normal(1, 3), normal(), *MOVED,
+            normal(2, 2), normal(), *MOVED,
         ]
     },
-    where=lambda axes, input: axes is None or fits_all(input, axes),
+    where=all_fit,
 )  # fmt: skip
 def transpose(input, axes):
     return np.transpose(input, axes)
-
-
-def fits_all(array: Draw, axes: Any) -> bool:
-    """Whether these are all axes of an array, each once."""
-    axes = [axes] if isinstance(axes, int) else list(axes)
-    return len(axes) == array.ndim and fits(array, *axes)
 
 
 @model(
@@ -128,13 +142,13 @@ def fits_all(array: Draw, axes: Any) -> bool:
             normal(2, 3), normal(2, 3, 2), normal(3), normal(1), normal(1, 2, 3, 2), normal(0, 3), normal(1, 3), *MOVED,
         ]
     },
-    where=lambda axis1, axis2, input: fits(input, axis1) and fits(input, axis2),
+    where=each_fits,
 )  # fmt: skip
 def swap_axes(input, axis1, axis2):
     return np.swapaxes(input, axis1, axis2)
 
 
-# Beyond the end of rows without elements: MLX does not look at the index, and here it reads nothing.
+# No index beyond the end, for MLX reads whatever lies there, and no rows without elements, which end its process.
 @model(
     "PermuteTensor",
     inputs=[
@@ -152,15 +166,11 @@ def swap_axes(input, axis1, axis2):
         {"input": with_inf(3), "indices": given(2, 0, 1)},
         {"input": integers(-5, 6, 3), "indices": given(2, 0, 1)},
         {"input": booleans(3), "indices": given(2, 0, 1)},
-        {"input": normal(3, 0), "indices": given(2, 0, 1)},
-        {"input": normal(3, 0), "indices": given(3, 0, 1)},
         {"input": normal(3), "indices": given(2, 0)},
         {"input": normal(3), "indices": given(2, 0, 1, 1)},
     ],
 )
 def permute_tensor(input, indices):
-    if np.any((indices < -len(input)) | (indices >= len(input))):
-        raise Refused("there is no such row")
     return np.stack([input[place] for place in indices])
 
 
@@ -169,10 +179,10 @@ TWO = {"input1": normal(2, 3), "input2": normal(2, 3)}
 
 @model(
     "Concat",
-    options={"n": [2, 3, 1], "axis": [0, 1, -1, -2, None, 2]},
+    options={"n": [2, 3, 1], "axis": [0, 1, -1, None, -2]},
     inputs=[
+        {"input1": normal(1, 3), "input2": normal(2, 3)},
         TWO,
-        {"input1": normal(2, 3), "input2": normal(1, 3)},
         {"input1": normal(2, 1), "input2": normal(2, 3)},
         {"input1": normal(3), "input2": normal(1)},
         {"input1": normal(2, 1, 3), "input2": normal(2, 2, 3)},
@@ -209,38 +219,26 @@ def joins(axis: int | None, shapes: list[tuple[int, ...]]) -> bool:
     return all(other == others[0] for other in others)
 
 
+# What MLX does not survive is left out here, too.
 @model(
     "TensorItem",
     options={
         "index": [
             0, -1, 2, slice(0, 2), slice(None), slice(-2, None), slice(1, 1), slice(2, 9), slice(None, None, 2),
             slice(None, None, -1), (..., 1), (2, 0), (-1, -1), (None, 1), None, ..., (slice(None), 1),
-            (slice(1, None), 0), (slice(None), slice(0, 1)), (0, ...), (..., None, 0), (..., slice(None, None, -1)), 3,
-            -4,
+            (slice(1, None), 0), (slice(None), slice(0, 1)), (0, ...), (..., None, 0), (..., slice(None, None, -1)),
         ]
     },
     inputs={
         "input": [
-            normal(3, 2), normal(3), normal(3, 2, 2), normal(3, 0), with_nan(3, 2), with_inf(3, 2),
+            normal(3, 2), normal(3), normal(3, 2, 2), normal(3, 1), with_nan(3, 2), with_inf(3, 2),
             integers(-5, 6, 3, 2), booleans(3, 2), ties(3, 2),
         ]
     },
-    where=lambda index, input: takes(index, input),
+    where=takes,
 )  # fmt: skip
 def tensor_item(input, index):
-    try:
-        return np.array(input[index])
-    except IndexError:
-        raise Refused("there is no such row") from None
-
-
-def takes(index: Any, input: Draw) -> bool:
-    """Whether an array has all that an index names; where it has no elements, a number beyond the end is tried."""
-    try:
-        np.zeros(input.shape)[index]
-    except IndexError:
-        return index in (3, -4) and input.shape == (3, 0)
-    return True
+    return np.array(input[index])
 
 
 # A step of 0 ends the process on MLX.
@@ -266,6 +264,7 @@ def tensor_slice(input, start, stop, step):
             given([[-3]]), given([True]), normal(2), normal(0), normal(1, 3),
         ]
     },
+    constant=["output"],
 )  # fmt: skip
 def item(input):
     if input.size != 1:
@@ -293,7 +292,7 @@ SIZED = [
 ]  # fmt: skip
 
 
-@model("Shape", inputs={"input": [*SIZED, normal()]})
+@model("Shape", inputs={"input": [*SIZED, normal()]}, constant=["output"])
 def shape(input):
     return input.shape
 
@@ -302,6 +301,7 @@ def shape(input):
     "Size",
     options={"dim": [None, 0, -1, 1, (0,), (1, 0), (-1, 0), (0, 0), (), 2, -3]},
     inputs={"input": [*SIZED, normal()]},
+    constant=["output"],
 )
 def size(input, dim):
     axes = () if dim is None else (dim,) if isinstance(dim, int) else dim
