@@ -82,7 +82,7 @@ def _right(domain: Domain, case: Case) -> dict[str, Any]:
     nudged = [_nudged(arrays, floats, EPS[case.bits], sign) for sign in (1, -1, 0)] if floats else []
     for other in nudged:
         for name, value in evaluate(domain.reference, other).items():
-            if made[name]["kind"] == "f":
+            if made[name]["kind"] == "f" and np.shape(value) == np.shape(outputs[name]):
                 change = np.abs(np.asarray(value, float) - np.asarray(outputs[name], float)).reshape(-1)
                 made[name]["slack"] = np.fmax(made[name]["slack"], np.nan_to_num(change, nan=0.0, posinf=0.0)).tolist()
     return {"outputs": made, "gradients": _gradients(domain, case, arrays, nudged, evaluate)}
