@@ -70,8 +70,9 @@ def convolved(input, kernel, bias, stride, padding, dilation):
 
 def largest(input, kernel_size, stride, padding, dilation):
     """The largest number of each window; what is added never is it."""
-    stride = kernel_size if stride is None else stride
-    fill = -np.inf if input.dtype.kind == "f" else np.iinfo(np.int64).min
+    if stride is None:
+        stride = kernel_size if len(kernel_size) > 1 else kernel_size[0]
+    fill = {"f": -np.inf, "i": np.iinfo(np.int64).min, "b": False}[input.dtype.kind]
     return np.max([part for _, part in windows(input, kernel_size, stride, padding, dilation, fill)], axis=0)
 
 
