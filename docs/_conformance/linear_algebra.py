@@ -68,7 +68,8 @@ MATRICES = [covariance(3, 3), covariance(1, 1), covariance(2, 2), given([[4.0, 0
     slope=lambda **matrix: factor(symmetric(matrix["input"])),
 )
 def cholesky(input):
-    # Of a matrix that is not symmetric, NumPy and LAPACK read the lower triangle.
+    if not np.array_equal(input, input.T):
+        raise Refused("the matrix is not symmetric")
     return factor(input)
 
 
@@ -79,12 +80,11 @@ def eigenvalues(kernel, diagonal, threshold):
 
 @model(
     "Eigvalsh",
-    options={"threshold": [0.0, 5.0, -1.0, 0.5]},
+    options={"threshold": [0.0, 5.0, -2.0, 0.5]},
     inputs=[
         *({"K_term": matrix, "L": matrix} for matrix in [covariance(3, 3), normal(2, 2), *reals(2, 2)[5:]]),
         *({"K_term": matrix, "L": None} for matrix in MATRICES[:4]),
         {"K_term": given([[1.0, 2.0], [2.0, 1.0]]), "L": None},
-        {"K_term": given([[2.0, 0.0], [0.0, 2.0]]), "L": None},
     ],
     slope=lambda threshold, **given: eigenvalues(symmetric(given["K_term"]), given["L"], threshold),
 )
@@ -149,7 +149,9 @@ def powers(left, right, norm):
     return np.sum(np.abs(left[:, None] - right[None]) ** norm, axis=-1)
 
 
-NORMS = [given(norm) for norm in (2.0, 1.0, 3.0, 1.5, 5.0)]
+NORMS = [given(norm) for norm in (2.0, 1.0, 3.0, 1.5, 4.5)]
+# Squares of large numbers overflow half precision before the root is taken.
+GENTLE = [pair for pair in PAIRS if "large" not in (pair[0].kind, pair[1].kind)]
 LONG = (normal(1, 1024), normal(2, 1024))
 EQUAL = (ties(3, 2), ties(2, 2))
 
@@ -173,7 +175,7 @@ def distance_matrix(left, right, norm):
     "EncoderDistanceMatrix",
     options={"get_final_distance": [True, False], "robust": [True, False]},
     inputs=[
-        *({"input1": left, "input2": right, "norm": NORMS[0]} for left, right in PAIRS),
+        *({"input1": left, "input2": right, "norm": NORMS[0]} for left, right in GENTLE),
         *(
             {"input1": normal(3, 2), "input2": normal(2, 2), "norm": norm}
             for norm in [*NORMS[1:], given(6.0), given(0.5)]
@@ -198,7 +200,7 @@ def encoder_distance_matrix(input1, input2, norm, get_final_distance, robust):
     },
 )
 def norm_modifier(input):
-    return 5 - np.abs((input - 1) % 8 - 4)
+    return 5.0 - np.abs((input - 1) % 8 - 4)
 
 
 @model(
