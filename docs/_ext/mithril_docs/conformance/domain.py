@@ -52,6 +52,8 @@ class Domain:
         Whether the values are drawn anew in each call: shapes and types alone are compared.
     slack
         What tolerances are multiplied by, for a reason that stands beside it.
+    dtype
+        Takes the options by name: the name of the outputs' dtype where an option sets it, else None.
     source
         The file.
     """
@@ -67,6 +69,7 @@ class Domain:
     build: Callable[..., Any]
     random: bool
     slack: float
+    dtype: Callable[..., str | None]
     source: Path
 
     def chosen(self, case: Case) -> dict[str, Any]:
@@ -125,6 +128,7 @@ def model(
     build: Callable[..., Any] | None = None,
     random: bool = False,
     slack: float = 1.0,
+    dtype: Callable[..., str | None] = lambda **_: None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function the reference of a model; :class:`Domain` says what each argument is.
 
@@ -146,6 +150,7 @@ def model(
             build=build or (lambda models, **chosen: getattr(models, name)(**chosen)),
             random=random,
             slack=slack,
+            dtype=dtype,
             source=Path(inspect.getfile(reference)),
         )
         return reference
