@@ -54,6 +54,8 @@ class Domain:
         Whether the values are drawn anew in each call: shapes and types alone are compared.
     slack
         What tolerances are multiplied by, for a reason that stands beside it.
+    dtype
+        Takes the options by name: the name of the outputs' dtype where an option sets it, else None.
     source
         The file.
     """
@@ -70,6 +72,7 @@ class Domain:
     code: str
     random: bool
     slack: float
+    dtype: Callable[..., str | None]
     source: Path
 
     def chosen(self, case: Case) -> dict[str, Any]:
@@ -129,6 +132,7 @@ def model(
     code: str = "",
     random: bool = False,
     slack: float = 1.0,
+    dtype: Callable[..., str | None] = lambda **_: None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function the reference of a model; :class:`Domain` says what each argument is.
 
@@ -151,6 +155,7 @@ def model(
             code=code,
             random=random,
             slack=slack,
+            dtype=dtype,
             source=Path(inspect.getfile(reference)),
         )
         return reference

@@ -147,14 +147,15 @@ def faults(domain: Domain, case: Case, right: dict[str, Any], came: dict[str, di
     """
     found = []
     for backend, result in came.items():
-        for kind, what, words in _judged(case, right, result, domain.slack):
+        for kind, what, words in _judged(domain, case, right, result):
             found.append(Fault(domain.model, backend, case, kind, what, words))
     if not right.get("random"):
         found += _choices(domain, case, right, came)
     return found
 
 
-def _judged(case: Case, right: Any, result: Any, slack: float) -> Iterator[tuple[str, str, str]]:
+def _judged(domain: Domain, case: Case, right: Any, result: Any) -> Iterator[tuple[str, str, str]]:
+    slack, named = domain.slack, domain.dtype(**domain.chosen(case))
     if not result.get("offered", True):
         return
     error = result.get("error", "")
@@ -173,7 +174,7 @@ def _judged(case: Case, right: Any, result: Any, slack: float) -> Iterator[tuple
         if name not in outputs:
             yield "values", name, f"has no output '{name}', but {', '.join(outputs)}"
             continue
-        yield from _output(name, wanted, outputs[name], case.bits, slack, bool(right.get("random")))
+        yield from _output(name, wanted, outputs[name], case.bits, slack, bool(right.get("random")), named)
     for note in result["notes"]:
         yield "calls", "", note
     if right["gradients"] and not _overflows(right["outputs"], case.bits):
@@ -192,7 +193,7 @@ def _overflows(outputs: dict[str, Any], bits: int) -> bool:
 
 
 def _output(
-    name: str, wanted: Any, given: Any, bits: int, slack: float, random: bool
+    name: str, wanted: Any, given: Any, bits: int, slack: float, random: bool, named: str | None
 ) -> Iterator[tuple[str, str, str]]:
     kind, dtype = wanted["kind"], given["dtype"]
     if kind == "O":
@@ -201,6 +202,8 @@ def _output(
         return
     fits = {"f": (f"float{bits}", "float"), "b": ("bool",), "i": ("int", "int8", "int16", "int32", "int64", "uint8",
             "uint16", "uint32", "uint64"), "u": ("uint8", "uint16", "uint32", "uint64")}[kind]  # fmt: skip
+    if named:
+        fits = (named,)
     if dtype not in fits:
         yield "dtype", name, f"is {dtype}, not {fits[0]}"
     if given["shape"] != wanted["shape"]:
