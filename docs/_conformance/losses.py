@@ -161,7 +161,7 @@ def cross_entropy(input, target, input_type, weights, categorical, robust, cutof
     if categorical:
         if np.any((target < 0) | (target >= count)):
             raise Refused("there is no class of that number")
-        target = np.moveaxis(np.eye(count)[target], -1, 1)
+        target = np.moveaxis((target[..., None] == np.arange(count)) * 1.0, -1, 1)
     if input_type == "logits":  # The logarithm of a softmax is finite where the logits are.
         logs = special.log_softmax(input, axis=1)
     elif input_type == "probs":
