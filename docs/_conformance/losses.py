@@ -291,5 +291,3 @@ def kl_divergence(input, target, cutoff):
 )
 def quadratic_form(input, kernel):
     return input.T @ kernel @ input / 2
-
-
