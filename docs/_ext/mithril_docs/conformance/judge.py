@@ -8,8 +8,12 @@ for the right one is a finite difference. Nothing in a verdict is a time.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import itertools
 import math
+import pprint
+import re
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +32,8 @@ ROUNDINGS = 64
 SPREAD = 16
 #: Relative error of a finite difference in 64 bits, by far on the safe side.
 DIFFERENCES = 1e-4
+#: Columns of a program.
+WIDTH = 88
 #: Kinds of faults that no error tells of.
 SILENT = ("values", "shape", "dtype", "gradient", "accepts", "calls", "choice")
 
@@ -329,9 +335,9 @@ def _condition(domain: Domain, failing: set[Case], tried: list[Case]) -> str:
 
 
 def _facts(domain: Domain, case: Case) -> set[str]:
-    facts = {f"{name}={value!r}" for name, value in domain.chosen(case).items()}
+    facts = {f"{name}={shown(value)}" for name, value in domain.chosen(case).items()}
     for name, value in domain.inputs[case.inputs].items():
-        facts.add(f"{name} is {value.kind}" if isinstance(value, Draw) else f"{name}={value!r}")
+        facts.add(f"{name} is {value.kind}" if isinstance(value, Draw) else f"{name}={shown(value)}")
         if isinstance(value, Draw):
             facts |= {f"{name} has shape {value.shape}", f"{name} has {value.ndim} axes", f"{name} is {value}"}
             if 0 in value.shape:
@@ -342,19 +348,18 @@ def _facts(domain: Domain, case: Case) -> set[str]:
 def program(domain: Domain, case: Case, backend: Backend, gradient: bool) -> str:
     """A short program that shows a case on a backend: what it gives, or the gradients."""
     arrays = domain.arrays(case)
-    options = ", ".join(f"{name}={value!r}" for name, value in domain.chosen(case).items())
+    chosen = domain.chosen(case)
     wanted = trainable(domain, arrays)
-    values = "".join(f"    {name!r}: {_given(value)},\n" for name, value in arrays.items())
-    extra = [f"trainable_keys={set(wanted)!r}" if wanted and gradient else "inference=True", "jit=False"]
+    values = "".join(f"    {name!r}: {_given(name, value)},\n" for name, value in arrays.items())
+    extra = [_names("trainable_keys", wanted) if wanted and gradient else "inference=True", "jit=False"]
     if case.told:
         told = {name: list(value.shape) for name, value in arrays.items() if isinstance(value, np.ndarray)}
-        extra.append(f"shapes={told!r}")
-    start = backend.startup or "import mithril as ml\n"
+        extra.append(_folded(f"shapes={told!r}"))
     bits = "" if case.bits == BITS[0] else f"precision={case.bits}"
+    data = [name for name in arrays if not (gradient and name in wanted)]
     if gradient:
-        data = ", ".join(f"{name!r}: values[{name!r}]" for name in arrays if name not in wanted)
-        params = ", ".join(f"{name!r}: values[{name!r}]" for name in wanted)
-        end = f"""params, data = {{{params}}}, {{{data}}}
+        end = f"""{_taken("params", wanted)}
+{_taken("data", data)}
 outputs = compiled.evaluate(params, data)
 waves = {{
     name: backend.array(np.cos(np.arange(value.size)).reshape(value.shape))
@@ -364,30 +369,82 @@ print(compiled.evaluate_gradients(params, data, output_gradients=waves))
 """
         if backend.name == "torch":
             end = end.replace("value.size", "value.numel()")
-        keys = set(arrays) - set(wanted)
     else:
-        keys, end = set(arrays), "print(compiled.evaluate({}, values))\n"
-    extra.append(f"data_keys={sorted(keys)!r}".replace("[", "{").replace("]", "}") if keys else "")
-    called = "".join(f"    {word},\n" for word in (f"{domain.model}({options})", "backend", *filter(None, extra)))
-    head = f"import numpy as np\n{start}from mithril.models import *\n\nnan, inf = float('nan'), float('inf')\n"
-    if "nan" not in values and "inf" not in values:
-        head = head.rpartition("\nnan,")[0]
+        end = "print(compiled.evaluate({}, values))\n"
+    if data:
+        extra.append(_names("data_keys", data))
+    options = [f"{name}={shown(value)}" for name, value in chosen.items()]
+    made = f"{domain.model}({', '.join(options)})"
+    if len(made) > WIDTH - 5:
+        made = f"{domain.model}(\n{''.join(f'        {word},{chr(10)}' for word in options)}    )"
+    called = "".join(f"    {word},\n" for word in (made, "backend", *extra))
+    start = backend.startup or "import mithril as ml\n"
+    head = f"import numpy as np\n{start}{_imports([*chosen.values(), *arrays.values()])}from mithril.models import *\n"
+    if re.search(r"\b(nan|inf)\b", values + called):
+        head += "\nnan, inf = float('nan'), float('inf')\n"
     return (
         f"{head}\nbackend = ml.{backend.cls}({bits})\nvalues = {{\n{values}}}\ncompiled = ml.compile(\n{called})\n{end}"
     )
 
 
-def _given(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of an option as Python: members of enumerations by name."""
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(shown, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
+    return repr(value)
+
+
+def _imports(values: Iterable[Any]) -> str:
+    """The lines that import the enumerations among values."""
+    kinds = set()
+    for value in values:
+        if isinstance(value, enum.Enum):
+            kinds.add(type(value))
+        elif isinstance(value, tuple | list):
+            kinds |= {type(item) for item in value if isinstance(item, enum.Enum)}
+    return "".join(sorted(f"from {kind.__module__} import {kind.__name__}\n" for kind in kinds))
+
+
+def _names(word: str, names: Iterable[str]) -> str:
+    """An argument that is a set of names; they stand in order, so that a program is the same in every run."""
+    return _folded(f"{word}={{{', '.join(map(repr, sorted(names)))}}}")
+
+
+def _taken(word: str, names: Iterable[str]) -> str:
+    """A line that takes some of the values."""
+    return _folded(f"{word} = {{{', '.join(f'{name!r}: values[{name!r}]' for name in names)}}}", "")
+
+
+def _folded(word: str, indent: str = "    ") -> str:
+    """Code in one line, or, where that is too long, with what stands in its brackets in lines of their own."""
+    if len(indent + word) < WIDTH:
+        return word
+    place = word.index("{") + 1
+    inner = textwrap.fill(
+        word[place:-1], WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return f"{word[:place]}\n{inner}\n{indent}{word[-1]}"
+
+
+def _given(name: str, value: Any) -> str:
     """An input in a program: numbers with few digits, which show the same."""
     if not isinstance(value, np.ndarray):
-        return repr(value)
+        return shown(value)
     first = value.reshape(-1)[0].item() if value.size else 0.0
     if value.size == 0 or (value.size > 4 and np.all(value == first)):
         return f"backend.array(np.full({value.shape}, {first!r}))"
     if value.size > 64:
         return f"backend.array({_long(value)})"
-    shown = value if value.dtype.kind != "f" else np.array([float(f"{v:.4g}") for v in value.reshape(-1)])
-    return f"backend.array({shown.reshape(value.shape).tolist()})"
+    numbers = value if value.dtype.kind != "f" else np.array([float(f"{v:.4g}") for v in value.reshape(-1)])
+    told = numbers.reshape(value.shape).tolist()
+    if len(f"    {name!r}: backend.array({told}),") <= WIDTH:
+        return f"backend.array({told})"
+    rows = textwrap.indent(pprint.pformat(told, width=WIDTH - 8, compact=True), " " * 8)
+    return f"backend.array(\n{rows}\n    )"
 
 
 def _long(value: np.ndarray) -> str:
