@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from mithril_docs.backends import Backend
+from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.conformance.domain import BITS, Case, Domain
 from mithril_docs.conformance.reference import EPS, trainable
 from mithril_docs.conformance.values import Draw
@@ -104,7 +104,11 @@ class Defect:
 
     def holds(self, domain: Domain, case: Case) -> bool:
         """Whether its condition is true of a case."""
-        return not self.when or bool(eval(self.when, {"np": np, "math": math, **names(domain, case)}))
+        try:
+            return not self.when or bool(eval(self.when, {"np": np, "math": math, **names(domain, case)}))
+        except Exception as error:
+            told = f"{self.source}, [{self.name}]: when, for {domain.model}: {type(error).__name__}: {error}"
+            raise DefectsError(told) from None
 
 
 class DefectsError(Exception):
@@ -120,18 +124,42 @@ def read_defects(folder: Path) -> list[Defect]:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
             raise DefectsError(f"{path.name}: {error}") from None
-        for name, entry in content.items():
-            entry = {"when": "", "page": ""} | entry
+        for name, given in content.items():
+            where = f"{path.name}, [{name}]"
+            if not isinstance(given, dict):
+                raise DefectsError(f"{path.name}: {name} stands outside of any defect")
+            entry: dict[str, Any] = {"when": "", "page": ""} | given
             if entry.keys() != wanted:
                 told = ", ".join(sorted(entry.keys() ^ wanted))
-                raise DefectsError(f"{path.name}, [{name}]: a defect has {', '.join(sorted(wanted))}; look at {told}")
+                raise DefectsError(f"{where}: a defect has {', '.join(sorted(wanted))}; look at {told}")
             if name in found:
-                raise DefectsError(f"{path.name}, [{name}]: {found[name].source} has a defect of that name")
+                raise DefectsError(f"{where}: {found[name].source} has a defect of that name")
+            if problem := _problem(entry):
+                raise DefectsError(f"{where}: {problem}")
             lists: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
             }
             found[name] = Defect(name=name, source=path.name, **lists)
     return list(found.values())
+
+
+def _problem(entry: dict[str, Any]) -> str:
+    """What is wrong with the values of a defect; empty where nothing is."""
+    allowed = {"models": None, "backends": tuple(BACKENDS), "kinds": (*SILENT, "dies")}
+    for key, value in entry.items():
+        if key not in allowed:
+            if not isinstance(value, str):
+                return f"{key} is no text"
+            continue
+        if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
+            return f"{key} is no list of names"
+        if unknown := [word for word in value if word not in (allowed[key] or value)]:
+            return f"{key}: {', '.join(unknown)} is none of {', '.join(allowed[key] or ())}"
+    try:
+        compile(entry["when"] or "None", "when", "eval")
+    except SyntaxError as error:
+        return f"when is no Python: {error.msg}"
+    return ""
 
 
 def names(domain: Domain, case: Case) -> dict[str, Any]:
