@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import random
@@ -40,9 +41,12 @@ def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]
     found = dict.fromkeys(_sampled(domain))
     conditions = list(pinned)
     if more or conditions:
-        paired = _paired(domain)
+        paired, turns = _paired(domain), list(dict.fromkeys(WAYS))
         for condition in conditions:
             fitting = [case for case in [*found, *paired] if condition(case)]
+            if not fitting:  # one of three values, or that names the precision, may fit none as its turn came
+                every = (dataclasses.replace(case, bits=b, told=t) for case in _combinations(domain) for b, t in turns)
+                fitting = list(itertools.islice((c for c in every if domain.allows(c) and condition(c)), WITNESSES))
             found |= dict.fromkeys(fitting[:: max(1, len(fitting) // WITNESSES)][:WITNESSES])
         if more:
             found |= dict.fromkeys(paired) | dict.fromkeys(_drawn(domain, more))

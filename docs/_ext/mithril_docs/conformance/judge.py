@@ -270,7 +270,7 @@ def _apart(low: Any, given: Any, high: Any, bound: Any, bits: int) -> str:
     """How numbers do not lie between two others, widened by a bound; empty where all do."""
     most = float(np.finfo(f"float{bits}").max)
     with np.errstate(invalid="ignore"):
-        beyond = (np.abs(low) >= most * 0.99) & np.isfinite(low) & (np.abs(given) >= most * 0.99)
+        beyond = (np.abs(low) >= most * 0.99) & np.isfinite(low) & (given * np.sign(low) >= most * 0.99)
         same = (given == low) | (np.isnan(given) & np.isnan(low)) | beyond
         inside = (given >= low - bound) & (given <= high + bound)
         wrong = ~(same | inside)
