@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import itertools
 import math
 import pprint
@@ -105,7 +106,7 @@ class Defect:
     def holds(self, domain: Domain, case: Case) -> bool:
         """Whether its condition is true of a case."""
         try:
-            return not self.when or bool(eval(self.when, {"np": np, "math": math, **names(domain, case)}))
+            return not self.when or bool(eval(_compiled(self.when), {"np": np, "math": math, **names(domain, case)}))
         except Exception as error:
             told = f"{self.source}, [{self.name}]: when, for {domain.model}: {type(error).__name__}: {error}"
             raise DefectsError(told) from None
@@ -143,6 +144,12 @@ def read_defects(folder: Path) -> list[Defect]:
     return list(found.values())
 
 
+@functools.cache
+def _compiled(when: str) -> Any:
+    """A condition, compiled once for all cases that it is asked of."""
+    return compile(when, "when", "eval")
+
+
 def _problem(entry: dict[str, Any]) -> str:
     """What is wrong with the values of a defect; empty where nothing is."""
     allowed = {"models": None, "backends": tuple(BACKENDS), "kinds": (*SILENT, "dies")}
@@ -156,7 +163,7 @@ def _problem(entry: dict[str, Any]) -> str:
         if unknown := [word for word in value if word not in (allowed[key] or value)]:
             return f"{key}: {', '.join(unknown)} is none of {', '.join(allowed[key] or ())}"
     try:
-        compile(entry["when"] or "None", "when", "eval")
+        _compiled(entry["when"] or "None")
     except SyntaxError as error:
         return f"when is no Python: {error.msg}"
     return ""
