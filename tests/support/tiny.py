@@ -85,6 +85,12 @@ class TinySite:
         """Run the models of the cards on a backend."""
         return run(self.command(backend, *options, what="models"))
 
+    def conform(self, *options: str, python: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the models over their domains on NumPy, in its environment or in that of an interpreter."""
+        places = ["--docs", str(self.docs), "--store", str(self.store)]
+        words = ["conformance", f"numpy={python or python_of('numpy')}", *places, *options]
+        return run([sys.executable, "-m", "mithril_docs", *words])
+
     def build(self, *backends: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Render what the store holds, as strictly as nox does, in this process: Sphinx is imported once."""
         index = self.docs / "index.md"

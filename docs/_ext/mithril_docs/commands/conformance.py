@@ -21,10 +21,12 @@ from typing import Any
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.conformance import draw, judge, verdict
-from mithril_docs.conformance.domain import Case, Domain, domains
+from mithril_docs.conformance.domain import Case, Domain, DomainsError, domains
+from mithril_docs.conformance.judge import DefectsError
 from mithril_docs.conformance.reference import right
 from mithril_docs.conformance.run import CASES, FOLDER, key_of, place_of, write_cases
-from mithril_docs.store import Store, code_digest, digest_of
+from mithril_docs.results import LayoutError
+from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, code_digest, digest_of
 
 
 def main(argv: list[str]) -> int:
@@ -38,6 +40,21 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--force", action="store_true", help="run every case anew")
     parser.add_argument("--loud", action="store_true", help="tell of errors too, not of silent faults alone")
     options = parser.parse_args(argv)
+    named = [word.partition("=") for word in options.pythons]
+    if wrong := [name + sign + python for name, sign, python in named if name not in BACKENDS or not python]:
+        parser.error(f"write NAME=PYTHON, with one of {', '.join(BACKENDS)} for the name, not {wrong[0]}")
+    try:
+        return _conform(parser, options, {name: python for name, _, python in named})
+    except (DefectsError, DomainsError, ReferenceFailedError, CannotWriteError, CorruptEntryError) as error:
+        print(f"FAILED {error}", file=sys.stderr)
+        return 1
+
+
+class ReferenceFailedError(Exception):
+    """A reference raised something else than that the definition gives no value; the message says for what."""
+
+
+def _conform(parser: argparse.ArgumentParser, options: argparse.Namespace, pythons: dict[str, str]) -> int:
     store = Store(options.store.resolve())
     folder = options.docs.resolve() / FOLDER
     known = domains(folder)
@@ -46,6 +63,9 @@ def main(argv: list[str]) -> int:
     chosen = {name: domain for name, domain in known.items() if not options.model or name in options.model}
     start = time.perf_counter()
     defects = judge.read_defects(folder)
+    for defect in defects:
+        if unknown := set(defect.models) - known.keys():
+            raise DefectsError(f"{defect.source}, [{defect.name}]: no domain of {', '.join(sorted(unknown))}")
     listed = {name: draw.cases(domain, options.more, _pinned(domain, defects)) for name, domain in chosen.items()}
     path = store.root / (CASES if not options.model else f"cases-{os.getpid()}.json")
     write_cases(path, listed)
@@ -53,7 +73,6 @@ def main(argv: list[str]) -> int:
         f"{sum(map(len, listed.values()))} cases of {len(listed)} models, drawn in {time.perf_counter() - start:.1f} s"
     )
     places = ["--cases", str(path), "--docs", str(options.docs.resolve()), "--store", str(store.root)]
-    pythons = dict(word.split("=", 1) for word in options.pythons)
     for name, python in pythons.items():
         force = ["--force"] if options.force else []
         done = subprocess.run([python, "-m", "mithril_docs", "conform", name, *places, *force])
@@ -111,7 +130,7 @@ def _rights(store: Store, folder: Path, known: dict[str, Domain], listed: dict[s
     for name, domain in known.items():
         told = [[case.inputs, case.options, case.bits, case.told, case.jit] for case in listed[name]]
         wanted[name] = digest_of(told, domain.digest, code_digest("conformance"))
-        kept = store.read_file(place_of("reference", name))
+        kept = _kept(store, place_of("reference", name))
         if kept and kept["key"] == wanted[name]:
             found[name] = kept["results"]
     missing = [name for name in known if name not in found]
@@ -132,8 +151,18 @@ def _right_of(work: tuple[Path, str, list[Case]]) -> list[Any]:
             came.append(right(domain, case))
         except Exception as error:
             words = f"the reference of {name} in {domain.source.name} raised {type(error).__name__}: {error}"
-            raise RuntimeError(f"{words}, for {domain.chosen(case)} and {domain.inputs[case.inputs]}") from error
+            raise ReferenceFailedError(
+                f"{words}, for {domain.chosen(case)} and {domain.inputs[case.inputs]}"
+            ) from error
     return came
+
+
+def _kept(store: Store, place: str) -> dict[str, Any] | None:
+    """What the store holds; a damaged file counts for none."""
+    try:
+        return store.read_file(place)
+    except (CorruptEntryError, LayoutError):
+        return None
 
 
 def _read(store: Store, backend: str, known: dict[str, Domain], listed: dict[str, list[Case]]) -> dict[str, Any] | None:
@@ -141,7 +170,7 @@ def _read(store: Store, backend: str, known: dict[str, Domain], listed: dict[str
     environment = store.environment(backend)
     found: dict[str, Any] = {}
     for name, domain in known.items():
-        kept = store.read_file(place_of(backend, name))
+        kept = _kept(store, place_of(backend, name))
         if kept is None or kept["key"] != key_of(domain, listed[name], backend, environment):
             return None
         found[name] = kept["results"]

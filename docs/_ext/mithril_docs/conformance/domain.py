@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 import runpy
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from mithril_docs.conformance.values import Draw
 #: Bits of floating-point numbers that every model is tried with; the first is the default.
 BITS = (32, 64, 16)
 _found: dict[str, Domain] = {}
+
+
+class DomainsError(Exception):
+    """A file of domains is not as it should be; the message says where and how."""
 
 
 class Refused(ValueError):  # noqa: N818
@@ -142,6 +147,8 @@ def model(
     joint = inputs if isinstance(inputs, list) else _crossed(inputs)
 
     def keep(reference: Callable[..., Any]) -> Callable[..., Any]:
+        if name in _found:
+            raise ValueError(f"{name} has a domain in {_found[name].source.name} already")
         _found[name] = Domain(
             model=name,
             options=options or {},
@@ -188,8 +195,13 @@ def _crossed(lists: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 @functools.cache
 def domains(folder: Path) -> dict[str, Domain]:
-    """The domains of all files in a folder, by model."""
+    """The domains of all files in a folder, by model. Raises :class:`DomainsError`."""
     _found.clear()
     for path in sorted(folder.glob("*.py")):
-        runpy.run_path(str(path))
+        try:
+            runpy.run_path(str(path))
+        except Exception as error:
+            rows = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            row = error.lineno if isinstance(error, SyntaxError) else rows[-1] if rows else 1
+            raise DomainsError(f"{path.name}:{row}: {type(error).__name__}: {error}") from error
     return dict(sorted(_found.items()))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
+import random
 import warnings
 import zlib
 from collections.abc import Callable, Iterable
@@ -17,6 +20,12 @@ from mithril_docs.conformance.domain import BITS, Case, Domain
 WAYS = [(32, False), (64, True), (16, False), (32, True), (64, False), (32, False), (16, True)]
 #: Cases of each known defect that are always run, so that one that is gone is missed.
 WITNESSES = 4
+#: Combinations that are looked through where not all are allowed: all, or so many of them.
+LOOKED = 20_000
+#: Cases for one meeting, of which that is taken in which most others meet.
+SEVERAL = 20
+#: An input, or two values of options or inputs that meet: of each, the place of its list and its place there.
+Meeting = tuple[tuple[int, int], ...]
 
 
 def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]] = ()) -> list[Case]:
@@ -32,9 +41,12 @@ def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]
     found = dict.fromkeys(_sampled(domain))
     conditions = list(pinned)
     if more or conditions:
-        paired = _paired(domain)
+        paired, turns = _paired(domain), list(dict.fromkeys(WAYS))
         for condition in conditions:
             fitting = [case for case in [*found, *paired] if condition(case)]
+            if not fitting:  # one of three values, or that names the precision, may fit none as its turn came
+                every = (dataclasses.replace(case, bits=b, told=t) for case in _combinations(domain) for b, t in turns)
+                fitting = list(itertools.islice((c for c in every if domain.allows(c) and condition(c)), WITNESSES))
             found |= dict.fromkeys(fitting[:: max(1, len(fitting) // WITNESSES)][:WITNESSES])
         if more:
             found |= dict.fromkeys(paired) | dict.fromkeys(_drawn(domain, more))
@@ -66,22 +78,63 @@ def _sampled(domain: Domain) -> list[Case]:
 
     for turn, row in enumerate(rows):
         take(((turn + step) % len(inputs), row) for step in inputs)
+    placed = len(found)
     for place in sorted(set(inputs) - {case.inputs for case in found}):
         take((place, rows[(place + step) % len(rows)]) for step in range(len(rows)))
+    if placed < len(rows) or {case.inputs for case in found} != set(inputs):
+        found += [Case(case.inputs, case.options, *next(ways)) for case in _lacking(domain, found, whole=False)]
     return found
 
 
 def _paired(domain: Domain) -> list[Case]:
     """Cases in which every two values meet that the definition allows together, those of inputs too."""
     factors = [list(range(len(domain.inputs))), *(list(range(len(values))) for values in domain.options.values())]
-    full = len(factors)
+    rows = [list(row) for row in AllPairs(factors)] if len(factors) > 1 else [[n] for n in factors[0]]
+    every = [Case(row[0], tuple(row[1:])) for row in rows]
+    found = [case for case in every if domain.allows(case)]
+    if len(found) < len(every):
+        found += _lacking(domain, found, whole=True)
+    return [Case(case.inputs, case.options, *way) for case, way in zip(found, itertools.cycle(WAYS))]
 
-    def fits(row: list[int]) -> bool:
-        return len(row) < full or domain.allows(Case(row[0], tuple(row[1:])))
 
-    rows = [list(row) for row in AllPairs(factors, filter_func=fits)] if full > 1 else [[n] for n in factors[0]]
-    turns = zip([row for row in rows if fits(row)], itertools.cycle(WAYS))
-    return [Case(row[0], tuple(row[1:]), *way) for row, way in turns]
+def _lacking(domain: Domain, found: list[Case], whole: bool) -> list[Case]:
+    """Cases for what can meet and does not: each input, every two options, and with ``whole`` options and inputs.
+
+    All pairs of a list do not say what to do where a row of them is not allowed: its pairs may be in others.
+    """
+    allowed = [case for case in _combinations(domain) if domain.allows(case)]
+    met = {meeting for case in found for meeting in _meetings(case, whole)}
+    holders: dict[Meeting, list[Case]] = {}
+    for case in allowed:
+        for meeting in _meetings(case, whole):
+            if meeting not in met:
+                holders.setdefault(meeting, []).append(case)
+    added = []
+    while holders:
+        first = next(iter(holders.values()))[:SEVERAL]
+        best = max(first, key=lambda case: sum(meeting in holders for meeting in _meetings(case, whole)))
+        for meeting in _meetings(best, whole):
+            holders.pop(meeting, None)
+        added.append(best)
+    return added
+
+
+def _combinations(domain: Domain) -> Iterable[Case]:
+    """All of inputs and options where these are not too many; else some, the same in every run."""
+    sizes = [len(domain.inputs), *(len(values) for values in domain.options.values())]
+    if math.prod(sizes) <= LOOKED:
+        rows: Iterable[tuple[int, ...]] = itertools.product(*map(range, sizes))
+    else:
+        rng = random.Random(zlib.crc32(domain.model.encode()))
+        rows = (tuple(rng.randrange(size) for size in sizes) for _ in range(LOOKED))
+    return (Case(row[0], row[1:]) for row in rows)
+
+
+def _meetings(case: Case, whole: bool) -> list[Meeting]:
+    """The input of a case, every two of its options, and with ``whole`` each option with the input."""
+    options = list(enumerate(case.options, 1))
+    met: list[Meeting] = [((0, case.inputs),), *itertools.combinations(options, 2)]
+    return [*met, *(((0, case.inputs), option) for option in options)] if whole else met
 
 
 def _strategy(domain: Domain) -> st.SearchStrategy[Case]:

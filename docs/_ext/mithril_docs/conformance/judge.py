@@ -8,8 +8,13 @@ for the right one is a finite difference. Nothing in a verdict is a time.
 from __future__ import annotations
 
 import dataclasses
+import enum
+import functools
 import itertools
 import math
+import pprint
+import re
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mithril_docs.backends import Backend
+from mithril_docs.backends import BACKENDS, Backend
 from mithril_docs.conformance.domain import BITS, Case, Domain
 from mithril_docs.conformance.reference import EPS, trainable
 from mithril_docs.conformance.values import Draw
@@ -28,6 +33,8 @@ ROUNDINGS = 64
 SPREAD = 16
 #: Relative error of a finite difference in 64 bits, by far on the safe side.
 DIFFERENCES = 1e-4
+#: Columns of a program.
+WIDTH = 88
 #: Kinds of faults that no error tells of.
 SILENT = ("values", "shape", "dtype", "gradient", "accepts", "calls", "choice")
 
@@ -98,7 +105,11 @@ class Defect:
 
     def holds(self, domain: Domain, case: Case) -> bool:
         """Whether its condition is true of a case."""
-        return not self.when or bool(eval(self.when, {"np": np, "math": math, **names(domain, case)}))
+        try:
+            return not self.when or bool(eval(_compiled(self.when), {"np": np, "math": math, **names(domain, case)}))
+        except Exception as error:
+            told = f"{self.source}, [{self.name}]: when, for {domain.model}: {type(error).__name__}: {error}"
+            raise DefectsError(told) from None
 
 
 class DefectsError(Exception):
@@ -114,18 +125,48 @@ def read_defects(folder: Path) -> list[Defect]:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
             raise DefectsError(f"{path.name}: {error}") from None
-        for name, entry in content.items():
-            entry = {"when": "", "page": ""} | entry
+        for name, given in content.items():
+            where = f"{path.name}, [{name}]"
+            if not isinstance(given, dict):
+                raise DefectsError(f"{path.name}: {name} stands outside of any defect")
+            entry: dict[str, Any] = {"when": "", "page": ""} | given
             if entry.keys() != wanted:
                 told = ", ".join(sorted(entry.keys() ^ wanted))
-                raise DefectsError(f"{path.name}, [{name}]: a defect has {', '.join(sorted(wanted))}; look at {told}")
+                raise DefectsError(f"{where}: a defect has {', '.join(sorted(wanted))}; look at {told}")
             if name in found:
-                raise DefectsError(f"{path.name}, [{name}]: {found[name].source} has a defect of that name")
+                raise DefectsError(f"{where}: {found[name].source} has a defect of that name")
+            if problem := _problem(entry):
+                raise DefectsError(f"{where}: {problem}")
             lists: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
             }
             found[name] = Defect(name=name, source=path.name, **lists)
     return list(found.values())
+
+
+@functools.cache
+def _compiled(when: str) -> Any:
+    """A condition, compiled once for all cases that it is asked of."""
+    return compile(when, "when", "eval")
+
+
+def _problem(entry: dict[str, Any]) -> str:
+    """What is wrong with the values of a defect; empty where nothing is."""
+    allowed = {"models": None, "backends": tuple(BACKENDS), "kinds": (*SILENT, "dies")}
+    for key, value in entry.items():
+        if key not in allowed:
+            if not isinstance(value, str):
+                return f"{key} is no text"
+            continue
+        if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
+            return f"{key} is no list of names"
+        if unknown := [word for word in value if word not in (allowed[key] or value)]:
+            return f"{key}: {', '.join(unknown)} is none of {', '.join(allowed[key] or ())}"
+    try:
+        _compiled(entry["when"] or "None")
+    except SyntaxError as error:
+        return f"when is no Python: {error.msg}"
+    return ""
 
 
 def names(domain: Domain, case: Case) -> dict[str, Any]:
@@ -239,7 +280,7 @@ def _apart(low: Any, given: Any, high: Any, bound: Any, bits: int) -> str:
     """How numbers do not lie between two others, widened by a bound; empty where all do."""
     most = float(np.finfo(f"float{bits}").max)
     with np.errstate(invalid="ignore"):
-        beyond = (np.abs(low) >= most * 0.99) & np.isfinite(low) & (np.abs(given) >= most * 0.99)
+        beyond = (np.abs(low) >= most * 0.99) & np.isfinite(low) & (given * np.sign(low) >= most * 0.99)
         same = (given == low) | (np.isnan(given) & np.isnan(low)) | beyond
         inside = (given >= low - bound) & (given <= high + bound)
         wrong = ~(same | inside)
@@ -339,9 +380,9 @@ def _condition(domain: Domain, failing: set[Case], tried: list[Case]) -> str:
 
 
 def _facts(domain: Domain, case: Case) -> set[str]:
-    facts = {f"{name}={value!r}" for name, value in domain.chosen(case).items()}
+    facts = {f"{name}={shown(value)}" for name, value in domain.chosen(case).items()}
     for name, value in domain.inputs[case.inputs].items():
-        facts.add(f"{name} is {value.kind}" if isinstance(value, Draw) else f"{name}={value!r}")
+        facts.add(f"{name} is {value.kind}" if isinstance(value, Draw) else f"{name}={shown(value)}")
         if isinstance(value, Draw):
             facts |= {f"{name} has shape {value.shape}", f"{name} has {value.ndim} axes", f"{name} is {value}"}
             if 0 in value.shape:
@@ -352,19 +393,18 @@ def _facts(domain: Domain, case: Case) -> set[str]:
 def program(domain: Domain, case: Case, backend: Backend, gradient: bool) -> str:
     """A short program that shows a case on a backend: what it gives, or the gradients."""
     arrays = domain.arrays(case)
-    options = ", ".join(f"{name}={value!r}" for name, value in domain.chosen(case).items())
+    chosen = domain.chosen(case)
     wanted = trainable(domain, arrays)
-    values = "".join(f"    {name!r}: {_given(value)},\n" for name, value in arrays.items())
-    extra = [f"trainable_keys={set(wanted)!r}" if wanted and gradient else "inference=True", "jit=False"]
+    values = "".join(f"    {name!r}: {_given(name, value)},\n" for name, value in arrays.items())
+    extra = [_names("trainable_keys", wanted) if wanted and gradient else "inference=True", "jit=False"]
     if case.told:
         told = {name: list(value.shape) for name, value in arrays.items() if isinstance(value, np.ndarray)}
-        extra.append(f"shapes={told!r}")
-    start = backend.startup or "import mithril as ml\n"
+        extra.append(_folded(f"shapes={told!r}"))
     bits = "" if case.bits == BITS[0] else f"precision={case.bits}"
+    data = [name for name in arrays if not (gradient and name in wanted)]
     if gradient:
-        data = ", ".join(f"{name!r}: values[{name!r}]" for name in arrays if name not in wanted)
-        params = ", ".join(f"{name!r}: values[{name!r}]" for name in wanted)
-        end = f"""params, data = {{{params}}}, {{{data}}}
+        end = f"""{_taken("params", wanted)}
+{_taken("data", data)}
 outputs = compiled.evaluate(params, data)
 waves = {{
     name: backend.array(np.cos(np.arange(value.size)).reshape(value.shape))
@@ -374,31 +414,82 @@ print(compiled.evaluate_gradients(params, data, output_gradients=waves))
 """
         if backend.name == "torch":
             end = end.replace("value.size", "value.numel()")
-        keys = set(arrays) - set(wanted)
     else:
-        keys, end = set(arrays), "print(compiled.evaluate({}, values))\n"
-    extra.append(f"data_keys={sorted(keys)!r}".replace("[", "{").replace("]", "}") if keys else "")
-    made = "model" if domain.code else f"{domain.model}({options})"
-    called = "".join(f"    {word},\n" for word in (made, "backend", *filter(None, extra)))
-    head = f"import numpy as np\n{start}from mithril.models import *\n\nnan, inf = float('nan'), float('inf')\n"
-    if "nan" not in values and "inf" not in values:
-        head = head.rpartition("\nnan,")[0]
+        end = "print(compiled.evaluate({}, values))\n"
+    if data:
+        extra.append(_names("data_keys", data))
+    options = [f"{name}={shown(value)}" for name, value in chosen.items()]
+    made = "model" if domain.code else f"{domain.model}({', '.join(options)})"
+    if len(made) > WIDTH - 5:
+        made = f"{domain.model}(\n{''.join(f'        {word},{chr(10)}' for word in options)}    )"
+    called = "".join(f"    {word},\n" for word in (made, "backend", *extra))
+    start = backend.startup or "import mithril as ml\n"
+    head = f"import numpy as np\n{start}{_imports([*chosen.values(), *arrays.values()])}from mithril.models import *\n"
+    if re.search(r"\b(nan|inf)\b", values + called):
+        head += "\nnan, inf = float('nan'), float('inf')\n"
     return (
         f"{head}\nbackend = ml.{backend.cls}({bits})\nvalues = {{\n{values}}}\ncompiled = ml.compile(\n{called})\n{end}"
     )
 
 
-def _given(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of an option as Python: members of enumerations by name."""
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(shown, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
+    return repr(value)
+
+
+def _imports(values: Iterable[Any]) -> str:
+    """The lines that import the enumerations among values."""
+    kinds = set()
+    for value in values:
+        if isinstance(value, enum.Enum):
+            kinds.add(type(value))
+        elif isinstance(value, tuple | list):
+            kinds |= {type(item) for item in value if isinstance(item, enum.Enum)}
+    return "".join(sorted(f"from {kind.__module__} import {kind.__name__}\n" for kind in kinds))
+
+
+def _names(word: str, names: Iterable[str]) -> str:
+    """An argument that is a set of names; they stand in order, so that a program is the same in every run."""
+    return _folded(f"{word}={{{', '.join(map(repr, sorted(names)))}}}")
+
+
+def _taken(word: str, names: Iterable[str]) -> str:
+    """A line that takes some of the values."""
+    return _folded(f"{word} = {{{', '.join(f'{name!r}: values[{name!r}]' for name in names)}}}", "")
+
+
+def _folded(word: str, indent: str = "    ") -> str:
+    """Code in one line, or, where that is too long, with what stands in its brackets in lines of their own."""
+    if len(indent + word) < WIDTH:
+        return word
+    place = word.index("{") + 1
+    inner = textwrap.fill(
+        word[place:-1], WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return f"{word[:place]}\n{inner}\n{indent}{word[-1]}"
+
+
+def _given(name: str, value: Any) -> str:
     """An input in a program: numbers with few digits, which show the same."""
     if not isinstance(value, np.ndarray):
-        return repr(value)
+        return shown(value)
     first = value.reshape(-1)[0].item() if value.size else 0.0
     if value.size == 0 or (value.size > 4 and np.all(value == first)):
         return f"backend.array(np.full({value.shape}, {first!r}))"
     if value.size > 64:
         return f"backend.array({_long(value)})"
-    shown = value if value.dtype.kind != "f" else np.array([float(f"{v:.4g}") for v in value.reshape(-1)])
-    return f"backend.array({shown.reshape(value.shape).tolist()})"
+    numbers = value if value.dtype.kind != "f" else np.array([float(f"{v:.4g}") for v in value.reshape(-1)])
+    told = numbers.reshape(value.shape).tolist()
+    if len(f"    {name!r}: backend.array({told}),") <= WIDTH:
+        return f"backend.array({told})"
+    rows = textwrap.indent(pprint.pformat(told, width=WIDTH - 8, compact=True), " " * 8)
+    return f"backend.array(\n{rows}\n    )"
 
 
 def _long(value: np.ndarray) -> str:

@@ -279,5 +279,5 @@ def _values(
 
 def facts(domain: Domain, case: Case) -> dict[str, str]:
     """A case in words: option, input and ``bits``, to its value as Python."""
-    chosen = {name: repr(value) for name, value in domain.chosen(case).items()}
-    return chosen | {name: repr(value) for name, value in domain.inputs[case.inputs].items()} | {"bits": str(case.bits)}
+    told = domain.chosen(case) | domain.inputs[case.inputs]
+    return {name: judge.shown(value) for name, value in told.items()} | {"bits": str(case.bits)}
