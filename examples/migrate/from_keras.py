@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import keras
-import mithril as ml
 import numpy as np
 from converted import (
     Chain,
@@ -26,6 +25,7 @@ from converted import (
     refuse,
     refuse_layer,
 )
+from formulas import Value, convolve, formula, put
 from mithril.models import (
     Absolute,
     BaseModel,
@@ -41,7 +41,6 @@ from mithril.models import (
     Max,
     Mean,
     Model,
-    PrimitiveConvolution2D,
     Relu,
     Reshape,
     Sigmoid,
@@ -53,8 +52,6 @@ from mithril.models import (
     Where,
 )
 
-#: A connection of a model, or a formula of connections.
-Value = Any
 #: Options that change training, but not what the trained network returns.
 TRAINING = {"name", "trainable", "dtype", "seed", "unroll", "noise_shape"}
 TRAINING |= {"dropout", "recurrent_dropout", "unit_forget_bias"}
@@ -230,40 +227,6 @@ def _refuse(place: str, layer: object, words: str) -> NoReturn:
 # --- Formulas
 
 
-def formula(
-    function: Callable[..., Value],
-    shapes: dict[str, tuple[int | None, ...]] | None = None,
-) -> Model:
-    """A model of what a function does with connections.
-
-    Parameters
-    ----------
-    function
-        Takes the model and the connection `input`, and others by name, adds
-        to the model what it needs, and returns the output.
-    shapes
-        The shapes of these connections. Without, one cannot slice twice.
-    """
-    model = Model()
-    keys = {
-        name: ml.IOKey(name, shape=shape)
-        for name, shape in (shapes or {"input": None}).items()
-    }
-    output = function(model, **keys)
-    model.extend(Buffer(), input=output, output=ml.IOKey("output"))
-    return model
-
-
-def put(model: Model, part: BaseModel, *values: Value, **inputs: Any) -> Value:
-    """Add a part, with its input or inputs, and return its output."""
-    if len(values) == 1:
-        inputs["input"] = values[0]
-    else:
-        inputs |= {f"input{k}": each for k, each in enumerate(values, 1)}
-    model.extend(part, **inputs)
-    return part.output
-
-
 def _relu6(model: Model, input: Value) -> Value:
     """The numbers from 0 to 6 as they are, those outside cut off."""
     return put(model, Relu(), input) - put(model, Relu(), input - 6.0)
@@ -358,7 +321,7 @@ def convolution(spot: Spot) -> None:
     ) -> Value:
         image = put(model, Reshape((-1, *shape)), input)
         image = put(model, Transpose((0, 3, 1, 2)), image)
-        made = _convolve(model, image, kernel, pads, strides, sizes)
+        made = convolve(model, image, kernel, pads, strides, sizes)
         made = put(model, Transpose((0, 2, 3, 1)), made)
         made = put(model, Reshape((-1, *after)), made)
         return made if bias is None else made + bias
@@ -366,41 +329,6 @@ def convolution(spot: Spot) -> None:
     sizes = kernel.shape[:2]
     spot.formula(compute, **names)
     spot.activate()
-
-
-def _convolve(
-    model: Model,
-    image: Value,
-    kernel: Value,
-    pads: tuple[tuple[int, int], ...],
-    strides: tuple[int, ...],
-    sizes: tuple[int, ...],
-) -> Value:
-    """A convolution that is right on every backend, gradients too.
-
-    On NumPy the gradient is wrong for kernels of even size, so these get a
-    row or column of zeros. On NumPy and MLX unequal strides are wrong, so
-    then every pixel is computed and some are taken.
-    """
-    wide = []
-    for axis, (before, after) in enumerate(pads):
-        even = sizes[axis] % 2 == 0
-        if even:
-            edge = kernel[:, :, :1] if axis == 0 else kernel[:, :, :, :1]
-            parts = (kernel, edge * 0.0)
-            kernel = put(model, Concat(n=2, axis=axis + 2), *parts)
-        wide.append((before, after + even))
-    equal = len(set(strides)) == 1
-    made = put(
-        model,
-        PrimitiveConvolution2D(use_bias=False),
-        image,
-        kernel=kernel,
-        stride=strides if equal else (1, 1),
-        padding=tuple(wide),
-        dilation=(1, 1),
-    )
-    return made if equal else made[:, :, :: strides[0], :: strides[1]]
 
 
 def _padding(

@@ -223,21 +223,25 @@ def convolution(spot: Spot, layer: nn.Conv1d | nn.Conv2d) -> None:
     """The kernels are equal. The bias is added by a model of its own.
 
     Unequal strides are swapped on MLX and wrong on NumPy, and dilation is
-    wrong on JAX.
+    wrong on JAX. Kernels of even size have wrong gradients on NumPy, so
+    these become a formula.
     """
     axes = len(layer.kernel_size)
     _only(spot, layer, groups=1, dilation=(1,) * axes, padding_mode="zeros")
     if len(set(layer.stride)) > 1:
         spot.refuse(layer, f"stride={layer.stride} must be equal numbers")
     padding = layer.padding
-    if padding == "same" and any(size % 2 == 0 for size in layer.kernel_size):
+    even = any(size % 2 == 0 for size in layer.kernel_size)
+    if padding == "same" and even:
         spot.refuse(layer, "padding='same' needs a kernel of odd size")
     if isinstance(padding, str):
         same = padding == "same"
         padding = tuple(size // 2 * same for size in layer.kernel_size)
     sizes = {"out_channels": layer.out_channels, "use_bias": False}
     part: BaseModel
-    if axes == 1:
+    if even:
+        part = _even_convolution(spot, layer, padding)
+    elif axes == 1:
         part = Convolution1D(
             layer.kernel_size[0],
             stride=layer.stride[0],
@@ -252,6 +256,32 @@ def convolution(spot: Spot, layer: nn.Conv1d | nn.Conv2d) -> None:
     if layer.bias is not None:
         bias = layer.bias.reshape(1, -1, *(1,) * axes)
         spot.chain.add(Add(), read="left", right=spot.param("bias", bias))
+
+
+def _even_convolution(
+    spot: Spot, layer: nn.Conv1d | nn.Conv2d, padding: tuple[int, ...]
+) -> Model:
+    """A convolution whose gradients are right for kernels of even size.
+
+    One dimension is a second one of size 1.
+    """
+    flat = len(layer.kernel_size) == 1
+    sizes, strides = layer.kernel_size, layer.stride
+    if flat:
+        sizes, strides, padding = (1, *sizes), strides * 2, (0, *padding)
+
+    def compute(
+        model: Model, input: formulas.Value, kernel: formulas.Value
+    ) -> formulas.Value:
+        if flat:
+            input, kernel = input[:, :, None], kernel[:, :, None]
+        pads = tuple((size, size) for size in padding)
+        made = formulas.convolve(model, input, kernel, pads, strides, sizes)
+        return made[:, :, 0] if flat else made
+
+    shapes = {"input": (None, *spot.shape[1:])}
+    shapes["kernel"] = tuple(layer.weight.shape)
+    return formulas.formula(compute, shapes)
 
 
 def embedding(spot: Spot, layer: nn.Embedding) -> None:

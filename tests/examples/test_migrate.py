@@ -105,6 +105,43 @@ for code, shape, _ in json.load(sys.stdin):
         print("was converted")
 """
 
+#: Convolutions, most with a kernel of even size, and the shapes of their inputs.
+CONVOLUTIONS = [
+    ("nn.Conv2d(2, 3, (2, 3))", "2,6,7"),
+    ("nn.Conv2d(2, 3, (3, 4), stride=2, padding=(1, 0))", "2,9,8"),
+    ("nn.Conv2d(2, 3, 2, stride=3)", "2,7,8"),
+    ("nn.Conv2d(2, 3, (3, 1), bias=False)", "2,5,6"),
+    ("nn.Conv1d(2, 3, 2)", "2,7"),
+    ("nn.Conv1d(2, 3, 4, stride=3, padding=1)", "2,9"),
+]
+
+#: Converts each, and prints how far the gradients on NumPy and PyTorch are from PyTorch's own: input, weight.
+GRADIENTS = """\
+import json
+import sys
+
+import mithril as ml
+import numpy as np
+import torch
+from from_torch import convert
+from torch import nn
+
+torch.manual_seed(0)
+for code, shape in json.load(sys.stdin):
+    layer, shape = eval(code), tuple(map(int, shape.split(",")))
+    x = torch.randn(2, *shape, requires_grad=True)
+    outputs = layer(x)
+    weights = torch.randn(outputs.shape)
+    expected = torch.autograd.grad(outputs, [x, layer.weight], weights)
+    moved = convert(layer, shape)
+    for backend in (ml.NumpyBackend(), ml.TorchBackend()):
+        compiled = ml.compile(moved.model, backend, trainable_keys={"input"}, jit=False)
+        params = moved.arrays(backend) | {"input": backend.array(x.detach().numpy())}
+        found = compiled.evaluate_gradients(params, output_gradients={"output": backend.array(weights.numpy())})
+        pairs = zip((found["input"], found["weight_0"]), expected, strict=True)
+        print(*(np.abs(np.asarray(a) - b.numpy()).max() for a, b in pairs))
+"""
+
 #: Calls the program as the command line does, once for each list of words, and prints the status and what it said.
 CALL = """\
 import contextlib
@@ -194,6 +231,13 @@ def test_what_is_not_converted_is_refused_by_name(folder: Path) -> None:
     assert len(said) == len(REFUSED)
     for (code, _, words), line in zip(REFUSED, said, strict=True):
         assert words in line, f"{code}: {line}"
+
+
+def test_gradients_of_convolutions_are_those_of_pytorch(folder: Path) -> None:
+    said = run_python("torch", GRADIENTS, folder=folder, given=json.dumps(CONVOLUTIONS)).splitlines()
+    assert len(said) == 2 * len(CONVOLUTIONS)
+    for number, line in enumerate(said):
+        assert max(map(float, line.split())) <= 1e-4, f"{CONVOLUTIONS[number // 2]}: {line}"
 
 
 def test_a_difference_is_found(folder: Path) -> None:
