@@ -103,10 +103,13 @@ ABOUT_ZERO = [given(-0.25, 0.0, 0.25, 0.04, -0.04, 1.0), Draw("zeros", (2, 3)), 
 
 def sensible(robust, threshold, base, exponent):
     """With a threshold that is to be refused, the first inputs are enough."""
-    return robust or threshold == ml.Constant.MIN_POSITIVE_NORMAL or base == positive(2, 3) and exponent == normal(3)
+    return robust or threshold == ml.Constant.MIN_POSITIVE_NORMAL or (base == positive(2, 3) and exponent == normal(3))
 
 
-@model("Power", where=sensible, options=ROBUST | {"threshold": [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1e-3]}, inputs=[
+THRESHOLDS = {"threshold": [ml.Constant.MIN_POSITIVE_NORMAL, 0.25, 0.5, 1e-3]}
+
+
+@model("Power", where=sensible, options=ROBUST | THRESHOLDS, inputs=[
     {"base": positive(2, 3), "exponent": normal(3)},
     *({"base": value, "exponent": given(2.0, 3.0, 1.0)} for value in reals(2, 3)),
     {"base": normal(2, 3), "exponent": given(0.5, -1.0, 0.0)},

@@ -152,7 +152,7 @@ def _compiled(when: str) -> Any:
 
 def _problem(entry: dict[str, Any]) -> str:
     """What is wrong with the values of a defect; empty where nothing is."""
-    allowed = {"models": None, "backends": tuple(BACKENDS), "kinds": (*SILENT, "dies")}
+    allowed = {"models": None, "backends": tuple(BACKENDS), "kinds": (*SILENT, "dies", "raises")}
     for key, value in entry.items():
         if key not in allowed:
             if not isinstance(value, str):
@@ -428,7 +428,8 @@ print(compiled.evaluate_gradients(params, data, output_gradients=waves))
     if re.search(r"\b(nan|inf)\b", values + called):
         head += "\nnan, inf = float('nan'), float('inf')\n"
     return (
-        f"{head}\nbackend = ml.{backend.cls}({bits})\nvalues = {{\n{values}}}\ncompiled = ml.compile(\n{called})\n{end}"
+        f"{head}\nbackend = ml.{backend.cls}({bits})\nvalues = {{\n{values}}}\n{domain.code}"
+        f"compiled = ml.compile(\n{called})\n{end}"
     )
 
 
