@@ -96,6 +96,8 @@ def layer_fits(kernel, kernel_size=None, out_channels=None, use_bias=True, bias=
         and (kernel_size is None or told == window)
         and out_channels in (None, kernel.shape[0])
         and fits(window, **rest)
+        # MLX ends the process for an empty batch with dilation.
+        and (0 not in rest["input"].shape or rest["dilation"] in (1, (1, 1)))
     )
 
 
@@ -227,7 +229,7 @@ def pool_fits(kernel_size, input, stride, padding, dilation, two=False) -> bool:
     steps, apart = (pair(v) if two else (v,) for v in (stride, dilation))
     if isinstance(padding, PaddingType) and padding == SAME and any(size % 2 == 0 for size in window):
         return set(steps) == set(apart) == {1}
-    if input.kind in ("ties", "some_zeros", "tiny") and any(
+    if input.kind in ("ties", "some_zeros") and any(
         step <= gap * (size - 1) for step, size, gap in zip(steps, window, apart, strict=True)
     ):
         return False
@@ -240,10 +242,15 @@ def pool_fits(kernel_size, input, stride, padding, dilation, two=False) -> bool:
     )
 
 
+def apart(*shape: int) -> list[Draw]:
+    """Numbers of every kind but those that a finite difference cannot tell apart."""
+    return [value for value in reals(*shape) if value.kind != "tiny"]
+
+
 NEGATIVE = given([[[-3.0, -1.0, -2.0, -5.0, -4.0, -6.0]]])
-RUNS = [*reals(1, 2, 6), ties(1, 1, 6), NEGATIVE, normal(2, 1, 7), normal(1, 1, 1), normal(0, 2, 6),
+RUNS = [*apart(1, 2, 6), ties(1, 1, 6), NEGATIVE, normal(2, 1, 7), normal(1, 1, 1), normal(0, 2, 6),
         normal(1, 3, 2, 3), normal(1, 6), integers(-5, 6, 1, 2, 6), booleans(1, 2, 6)]  # fmt: skip
-PICTURES = [*reals(1, 1, 4, 5), ties(1, 1, 4, 4), integers(1, 9, 1, 1, 4, 5), normal(2, 2, 2, 3), normal(1, 1, 1, 1),
+PICTURES = [*apart(1, 1, 4, 5), ties(1, 1, 4, 4), integers(1, 9, 1, 1, 4, 5), normal(2, 2, 2, 3), normal(1, 1, 1, 1),
             normal(0, 1, 4, 5), normal(1, 4, 5), booleans(1, 1, 4, 5)]  # fmt: skip
 
 
