@@ -1,7 +1,8 @@
 """Conformance: cases a second, against a test of pytest for each case, which compiles the model and evaluates it.
 
-Both sides run the same cases in the environment of a backend, in one process. Ours does more for each: it evaluates
-twice, looks whether calls change their arguments, and keeps what came out.
+All run the same cases in the environment of a backend, one at a time. Ours does more for each: it compiles for
+inference and for gradients, evaluates twice, looks whether calls change their arguments, and keeps what came out. A
+case that ends its process costs ours no other case. With pytest that takes a process for each: the second peer.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from mithril_docs.conformance.domain import domains
 from mithril_docs.conformance.run import FOLDER, write_cases
 from support.places import python_of
 
-#: Whole models are taken, evenly spaced, until they have so many cases. At least so many times as fast is asked.
-CASES, ASKED = 200, 5
+#: Whole models are taken, evenly spaced, so that they have about so many cases; so many run in a process each.
+CASES, ALONE = 200, 10
+#: At least so many times as fast as a process for each is asked.
+ASKED = 5
 #: What pytest is made of: no environment of a backend has it.
 PYTEST = ("pytest", "_pytest", "py.py", "pluggy", "iniconfig", "packaging", "pygments")
 
@@ -43,7 +46,7 @@ listed = [(name, case) for name, cases in read_cases(pathlib.Path({cases!r})).it
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("name", "case"), listed)
+@pytest.mark.parametrize(("name", "case"), listed, ids=range(len(listed)))
 def test_case(name, case):
     domain = known[name]
     try:
@@ -100,9 +103,20 @@ def measure(run: Run, backends: list[str]) -> tuple[Rows, str]:
         run.expect(f"{count} cases of" in ours.printed, f"conformance, {backend}: not all cases ran")
         test = folder / f"test_{backend}.py"
         test.write_text(TESTS.format(backend=backend, folder=str(ROOT / "docs" / FOLDER), cases=str(cases)))
-        command = [str(python_of(backend)), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
-        theirs = run(f"pytest, {backend}", command, variables, cwd=folder)
+        command = [str(python_of(backend)), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        theirs = run(f"pytest, {backend}", [*command, str(test)], variables, cwd=folder)
+        spaced = [number * count // ALONE for number in range(ALONE)]
+        alone = [
+            run(
+                f"pytest, {backend}, {number}", [*command, f"{test}::test_case[{number}]"], variables, cwd=folder
+            ).seconds
+            for number in spaced
+        ]
         rows[backend] = {
-            "ours": count / ours.seconds, "pytest": count / theirs.seconds, "ratio": theirs.seconds / ours.seconds
-        }  # fmt: skip
-    return rows, f"{count} cases of {len(listed)} models; asked: a ratio of {ASKED} at least"
+            "ours": count / ours.seconds,
+            "pytest": count / theirs.seconds,
+            "ratio": theirs.seconds / ours.seconds,
+            "a process each": len(alone) / sum(alone),
+            "its ratio": sum(alone) / len(alone) * count / ours.seconds,
+        }
+    return rows, f"{count} cases of {len(listed)} models; asked: {ASKED} times as many as with a process each"
