@@ -27,6 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tests")]
+import conforming  # noqa: E402
 import gallery  # noqa: E402
 import growth  # noqa: E402
 import keystrokes  # noqa: E402
@@ -57,6 +58,7 @@ PARTS = {
     "hello": "Hello World from an empty environment, download included, in seconds",
     "preview": "Live preview, from an edit to the browser (stock: sphinx-autobuild, jupyter-cache)",
     "watching": "What the recorder adds to cells that catch many errors, in seconds",
+    "conformance": "Conformance, in cases a second (pytest: a test that compiles and evaluates each case)",
     "search": "The search, from a keystroke to its answers",
     "lighthouse": "Lighthouse",
 }
@@ -186,6 +188,9 @@ class Bench:
 
     def watching(self) -> tuple[Rows, str]:
         return watching.measure(self.run)
+
+    def conformance(self) -> tuple[Rows, str]:
+        return conforming.measure(self.run, self.backends)
 
     def search(self) -> tuple[Rows, str]:
         self.our_html()

@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 from mithril_docs.backends import BACKENDS
+from mithril_docs.conformance.run import FOLDER
 from mithril_docs.execute import environment
 from mithril_docs.page import Page, find_pages
 from mithril_docs.results import Result
@@ -90,7 +91,7 @@ class Site:
         """Copy the pages, less those that only we can build, and of those that run only the index and some."""
         site = cls(run, run.work / name)
         shutil.copytree(ROOT / "docs", site.docs, ignore=shutil.ignore_patterns("__pycache__"))
-        for folder in OURS_ALONE:
+        for folder in (*OURS_ALONE, FOLDER):
             shutil.rmtree(site.docs / folder)
         shutil.copy(ROOT / "conf.py", site.folder)
         index = site.docs / "index.md"

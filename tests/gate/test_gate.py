@@ -21,6 +21,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gate.make_candidates import Candidate, Edit, faulty, installed, make, sound
+from mithril_docs.conformance.run import FOLDER
 from mithril_docs.store import Store
 from support.places import EXTENSION, ROOT
 from support.tiny import BACKEND, IMPORT, TinySite, cell
@@ -38,6 +39,25 @@ def card(name: str) -> str:
     """The card of a model without options, with its example."""
     told = f":::{{model}} {name}\n:build: {name}()\n:inputs: input=normal(2, 3)\n:harmless: it takes anything.\n:::\n"
     return f"## {name}\n\n{told}\n" + cell(f"model = {name}()") + f":::{{options}} {name}\n:::\n"
+
+
+#: More than the card of Relu says, and options of a model that has none.
+DOMAINS = """\
+import numpy as np
+from mithril_docs.conformance.domain import model
+from mithril_docs.conformance.values import integers, normal
+
+
+@model("Relu", inputs={"input": [normal(2, 3), normal(0, 3), integers(-3, 4, 5)]})
+def relu(input):
+    return np.maximum(input, 0)
+
+
+@model("Softmax", options={"axis": [-1, 0]}, inputs={"input": [normal(2, 3), normal(3, 3)]})
+def softmax(input, axis):
+    raised = np.exp(input - np.max(input, axis=axis, keepdims=True))
+    return raised / np.sum(raised, axis=axis, keepdims=True)
+"""
 
 
 class Trial:
@@ -58,6 +78,18 @@ class Trial:
         assert self.tiny.run_models("numpy").returncode == 0
         index = self.tiny.docs / "index.md"
         index.write_text("---\nroadmap: []\ndescription: x\n---\n# Index\n\n```{toctree}\n:glob:\n**\n```\n")
+
+    def with_cases(self, folder: Path) -> Trial:
+        """The same once more, with domains of two models and what their cases give with the documented version."""
+        other = object.__new__(Trial)
+        other.tiny, other.wheels = TinySite(folder), folder / "wheels"
+        for part in ("docs", "build/store"):
+            shutil.copytree(self.tiny.folder / part, folder / part)
+        (other.tiny.docs / FOLDER).mkdir()
+        (other.tiny.docs / FOLDER / "cards.py").write_text(DOMAINS)
+        done = other.tiny.conform()
+        assert done.returncode == 0, done.stdout + done.stderr
+        return other
 
     def wheel(self, name: str, *edits: Edit, version: str = "0.1.2") -> Path:
         """The wheel of a candidate that is edited so."""
@@ -123,6 +155,47 @@ def test_a_fault_is_found_where_it_is(trial: Trial, browser: Browser) -> None:
     assert page.locator("article h3").first.inner_text().startswith("relu in mithril/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
+
+
+SOFTMAX = '    write_into_cache(cache, "axis", axis)\n    input_tensor = input'
+UNSEEN = {
+    "relu": (
+        Edit(NUMPY_OPS, RELU, RELU.replace(HEAD, f"{HEAD}    if input.dtype.kind == 'i':\n        return input\n")),
+        "Relu",
+    ),
+    "softmax": (Edit(NUMPY_OPS, SOFTMAX, f"    axis = axis or -1\n{SOFTMAX}"), "Softmax"),
+}
+
+
+@pytest.fixture(scope="module")
+def tried(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    return trial.with_cases(tmp_path_factory.mktemp("cases"))
+
+
+@pytest.mark.parametrize("operator", UNSEEN)
+def test_a_fault_that_no_page_meets_is_found(tried: Trial, operator: str) -> None:
+    """By the cases of conformance: it shows with an input, or an option, that no card and no page uses."""
+    edit, model = UNSEEN[operator]
+    status, report = tried.gate(tried.wheel(f"unseen-{operator}", edit), *SHORT)
+    assert status == 1 == report["status"]
+    [cause] = [cause for cause in report["causes"] if cause["severity"] == "breaks"]
+    assert cause["title"].startswith(f"{operator} in mithril/{NUMPY_OPS}")
+    told = {(finding["area"], finding["where"], finding["backend"]) for finding in cause["findings"]}
+    assert told == {("conformance", model, "numpy")}
+    assert re.search(r"\(in \d+ of \d+ cases\)$", cause["findings"][0]["what"])
+    python = ROOT / ".nox" / "execute-numpy" / "bin" / "python"
+    done = subprocess.run([str(python), "-c", cause["program"]], capture_output=True, text=True)
+    assert done.returncode == 0 and ("output" in done.stdout or "input" in done.stdout), done.stderr
+
+
+def test_cases_that_nothing_reaches_are_not_run(tried: Trial) -> None:
+    """And those of an operator that gives the same are run, and nothing is found."""
+    tidied = Edit(NUMPY_OPS, RELU, RELU.replace(HEAD, f"{HEAD}    assert input is not None\n"))
+    status, report = tried.gate(tried.wheel("tidied", tidied), *SHORT)
+    assert status == 0, report["causes"]
+    store = Store(next((tried.tiny.folder / "gate" / "candidates").glob("*/store")))
+    assert {path.stem for path in store.root.glob("numpy/conformance/*.json")} == {"Relu", "Softmax"}
+    assert report["counts"]["run"] == 3 and report["counts"]["reused"] == 5, report["counts"]
 
 
 def test_a_second_time_gives_the_same(trial: Trial) -> None:
