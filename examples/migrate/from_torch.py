@@ -273,10 +273,10 @@ def _even_convolution(
     def compute(
         model: Model, input: formulas.Value, kernel: formulas.Value
     ) -> formulas.Value:
-        if flat:
-            input, kernel = input[:, :, None], kernel[:, :, None]
+        image = input[:, :, None] if flat else input
+        filters = kernel[:, :, None] if flat else kernel
         pads = tuple((size, size) for size in padding)
-        made = formulas.convolve(model, input, kernel, pads, strides, sizes)
+        made = formulas.convolve(model, image, filters, pads, strides, sizes)
         return made[:, :, 0] if flat else made
 
     shapes = {"input": (None, *spot.shape[1:])}
