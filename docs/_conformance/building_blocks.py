@@ -20,17 +20,20 @@ ONE = {
     "tanh": lambda x: np.tanh(np.asarray(x, float)),
     "exp": lambda x: np.exp(np.asarray(x, float)),
     "square": lambda x: x * x,
-    "sin": lambda x: np.sin(np.asarray(x, float)),
-    "abs": np.abs,
     "minus": np.negative,
 }
+
+
+def _plain(formula_key, **others):
+    """What a function does with integers and far from 0 is tried where its own model is."""
+    return formula_key not in ("tanh", "exp") or others["input"].kind not in ("integers", "large")
 
 
 @model(
     "Activation",
     options={"formula_key": list(ONE), "polymorphic_constraint": [False, True]},
     inputs=INPUTS,
-    where=lambda formula_key, **inputs: formula_key != "exp" or inputs["input"].kind != "large",
+    where=_plain,
 )
 def activation(input, formula_key, polymorphic_constraint):
     return ONE[formula_key](input)
@@ -44,7 +47,7 @@ def _type(models):
     "CustomPrimitiveModel",
     options={"formula_key": list(ONE)},
     inputs=INPUTS,
-    where=lambda formula_key, **inputs: formula_key != "exp" or inputs["input"].kind != "large",
+    where=_plain,
     build=lambda models, formula_key: models.CustomPrimitiveModel(
         formula_key, input=_type(models), output=_type(models)
     ),

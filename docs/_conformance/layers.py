@@ -178,6 +178,11 @@ def _normalized(x, axes, eps):
     return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + eps)
 
 
+def _steep(eps, input):
+    """Without eps, the slope at numbers of 1e-6 is so steep that no difference quotient tells it."""
+    return eps == 0 and input.kind == "tiny"
+
+
 ROWS = {"input": normal(2, 3, 3), "w": normal(3), "b": normal(3)}
 
 
@@ -200,7 +205,9 @@ ROWS = {"input": normal(2, 3, 3), "w": normal(3), "b": normal(3)}
         ],
         {"input": normal(1, 1, 4096)},
     ],
-    where=lambda use_scale, use_bias, w=None, b=None, **_: (use_scale, use_bias) == (w is not None, b is not None),
+    where=lambda use_scale, use_bias, eps, w=None, b=None, **others: (
+        (use_scale, use_bias) == (w is not None, b is not None) and not _steep(eps, others["input"])
+    ),
 )
 def layer_norm(input, use_scale, use_bias, eps, w=1.0, b=0.0):
     return _normalized(input, -1, eps) * w + b
@@ -225,8 +232,8 @@ THREE = {"input": normal(1, 3, 2, 2), "weight": normal(1, 3, 1, 1), "bias": norm
           for keys in [["input"], ["input", "weight"], ["input", "bias"]]],
         {"input": normal(1, 32, 1, 1)},
     ],
-    where=lambda use_scale, use_bias, weight=None, bias=None, **_: (
-        (use_scale, use_bias) == (weight is not None, bias is not None)
+    where=lambda use_scale, use_bias, eps, weight=None, bias=None, **others: (
+        (use_scale, use_bias) == (weight is not None, bias is not None) and not _steep(eps, others["input"])
     ),
 )  # fmt: skip
 def group_norm(input, num_groups, use_scale, use_bias, eps, weight=1.0, bias=0.0):
@@ -345,7 +352,8 @@ def _polynomial(degree):
     "PolynomialRegression",
     options={"degree": [2, 1, 3], "dimension": [None, 1]},
     inputs=[
-        *variants(_polynomial(2), "input"),
+        # no large numbers: their products are beyond half precision, as their sum is
+        *variants(_polynomial(2), "input", "some_zeros", "ties", "tiny", "with_nan", "with_inf"),
         *variants(_polynomial(3), "input", "some_zeros", "ties", "tiny", "with_nan"),
         *variants(_polynomial(1), "input", "some_zeros", "with_nan"),
         _polynomial(2) | {"input": normal(0, 2)},
