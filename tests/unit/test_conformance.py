@@ -114,6 +114,14 @@ def test_every_input_of_a_page_is_tried(name: str) -> None:
     assert {case.inputs for case in draw.cases(KNOWN[name])} == set(range(len(KNOWN[name].inputs)))
 
 
+def test_every_row_of_options_meets_the_plainest_input(restricted: Domain) -> None:
+    """In 32 bits: with another input, or in a precision that a backend lacks, a wrong rule may not show."""
+    sample = draw.cases(restricted)
+    for options in {case.options for case in sample}:
+        plainest = next(n for n in range(len(restricted.inputs)) if restricted.allows(Case(n, options)))
+        assert Case(plainest, options) in sample
+
+
 def test_a_sample_has_every_precision(restricted: Domain) -> None:
     sample = draw.cases(restricted)
     assert {(case.bits, case.told) for case in sample} == {(b, t) for b in (16, 32, 64) for t in (False, True)}

@@ -64,7 +64,7 @@ def _options(domain: Domain) -> list[tuple[int, ...]]:
 def _sampled(domain: Domain) -> list[Case]:
     """A case for each row of options and for each input at least: the other of the two takes turns.
 
-    A row that fits its turn of the other goes with the next one that it fits.
+    A row that does not fit its turn of the other goes with the next one that it fits.
     """
     rows, inputs = _options(domain), range(len(domain.inputs))
     found: list[Case] = []
@@ -83,6 +83,11 @@ def _sampled(domain: Domain) -> list[Case]:
         take((place, rows[(place + step) % len(rows)]) for step in range(len(rows)))
     if placed < len(rows) or {case.inputs for case in found} != set(inputs):
         found += [Case(case.inputs, case.options, *next(ways)) for case in _lacking(domain, found, whole=False)]
+    # Its turn may have given a row an input that shows little of it: integers, which have no gradient, or nothing but
+    # zeros, or a precision that a backend lacks. So each row meets the plainest input that it fits, too.
+    for row in dict.fromkeys(case.options for case in found):
+        plainest = next(Case(place, row) for place in inputs if domain.allows(Case(place, row)))
+        found += [plainest] if plainest not in found else []
     return found
 
 
