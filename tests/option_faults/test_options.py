@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.try_options import read
+from option_faults.try_options import read
 from gate.make_candidates import edited, installed
 from mithril_docs.conformance import draw, judge
 from mithril_docs.conformance.domain import domains
