@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from option_faults.try_options import read
 from gate.make_candidates import edited, installed
 from mithril_docs.conformance import draw, judge
 from mithril_docs.conformance.domain import domains
 from mithril_docs.conformance.reference import right
 from mithril_docs.conformance.run import FOLDER, write_cases
+from option_faults.try_options import read
 from support.places import BACKENDS, EXTENSION, PROVE, ROOT, python_of
 
 HERE = Path(__file__).parent
