@@ -121,6 +121,7 @@ def _train(models, loss, reduce, coef, penalty, combiner):
 
 @model(
     "TrainModel",
+    sample=16,
     options={
         "loss": ["SquaredError", "AbsoluteError"], "reduce": [["Mean"], ["Sum"], ["Max"], []],
         "coef": [None, 0.5, 2, 0.0], "penalty": [None, "L1", "L2"], "combiner": [None, "Sum", "Mean", "Max"],

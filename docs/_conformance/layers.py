@@ -219,6 +219,7 @@ THREE = {"input": normal(1, 3, 2, 2), "weight": normal(1, 3, 1, 1), "bias": norm
 
 @model(
     "GroupNorm",
+    sample=20,
     options={"num_groups": [2, 1, 4, 32], "use_scale": [True, False], "use_bias": [True, False],
              "eps": [1e-5, 0.0, 1e-3, 1.0]},
     inputs=[

@@ -118,17 +118,17 @@ def share(part, whole):
     return part / whole if whole else 0.0
 
 
-@model("Precision", options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
+@model("Precision", sample=16, options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
 def precision(average, n_classes, **given):
     return averaged(lambda tp, fp, _: share(tp, tp + fp), average, n_classes, given)
 
 
-@model("Recall", options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
+@model("Recall", sample=16, options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
 def recall(average, n_classes, **given):
     return averaged(lambda tp, _, fn: share(tp, tp + fn), average, n_classes, given)
 
 
-@model("F1", options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
+@model("F1", sample=16, options=AVERAGED, inputs=SAMPLES, where=enough, data=["label"])
 def f1(average, n_classes, **given):
     return averaged(lambda tp, fp, fn: share(tp, tp + (fp + fn) / 2), average, n_classes, given)
 

@@ -174,6 +174,7 @@ def split(draws):
 
 @model(
     "ManyToOne",
+    sample=8,
     options={"cell_type": ["RNNCell", "LSTMCell"], "max_sequence_length": [3, 2, 1]},
     inputs=MANY,
     where=many_given,
@@ -222,6 +223,7 @@ def one_given(cell_type, max_sequence_length, teacher_forcing, **draws):
 
 @model(
     "OneToMany",
+    sample=8,
     options={
         "cell_type": ["RNNCell", "LSTMCell"],
         "max_sequence_length": [3, 2, 1],
@@ -296,6 +298,7 @@ def translated(cell_type, steps, forced, draws):
 
 @model(
     "EncoderDecoder",
+    sample=10,
     options=LENGTHS | {"teacher_forcing": [False, True]},
     inputs=PAIRS,
     where=pair_given,
@@ -313,6 +316,7 @@ def inference_given(cell_type, max_input_sequence_length, **draws):
 
 @model(
     "EncoderDecoderInference",
+    sample=5,
     options=LENGTHS,
     inputs=[both(cell, rows, (), 1) for cell in WEIGHTS for rows in [(3, 2, 1), (2, 2), (2,)]],
     where=inference_given,

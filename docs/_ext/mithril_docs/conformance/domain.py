@@ -61,6 +61,8 @@ class Domain:
         What tolerances are multiplied by, for a reason that stands beside it.
     dtype
         Takes the options by name: the name of the outputs' dtype where an option sets it, else None.
+    sample
+        How many cases of the sample are run, spread evenly, of a model that takes long to compile; 0 for all.
     source
         The file.
     """
@@ -78,6 +80,7 @@ class Domain:
     random: bool
     slack: float
     dtype: Callable[..., str | None]
+    sample: int
     source: Path
 
     def chosen(self, case: Case) -> dict[str, Any]:
@@ -138,6 +141,7 @@ def model(
     random: bool = False,
     slack: float = 1.0,
     dtype: Callable[..., str | None] = lambda **_: None,
+    sample: int = 0,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function the reference of a model; :class:`Domain` says what each argument is.
 
@@ -163,6 +167,7 @@ def model(
             random=random,
             slack=slack,
             dtype=dtype,
+            sample=sample,
             source=Path(inspect.getfile(reference)),
         )
         return reference

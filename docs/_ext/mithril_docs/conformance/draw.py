@@ -9,17 +9,22 @@ import random
 import warnings
 import zlib
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 from allpairspy import AllPairs
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from mithril_docs.conformance.domain import BITS, Case, Domain
+from mithril_docs.conformance.values import Draw
 
 #: Turns of precision and of whether the shapes are told: none of these needs a case of its own.
 WAYS = [(32, False), (64, True), (16, False), (32, True), (64, False), (32, False), (16, True)]
 #: Cases of each known defect that are always run, so that one that is gone is missed.
-WITNESSES = 4
+WITNESSES = 2
+#: Kinds of arrays that show what options do.
+USUAL = ("normal", "positive", "unit", "some_zeros", "distribution", "onehot", "signs", "covariance")
 #: Combinations that are looked through where not all are allowed: all, or so many of them.
 LOOKED = 20_000
 #: Cases for one meeting, of which that is taken in which most others meet.
@@ -39,6 +44,8 @@ def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]
         Conditions of known defects: some cases of each are there in any case.
     """
     found = dict.fromkeys(_sampled(domain))
+    if domain.sample and not more:
+        found = dict.fromkeys([*found][:: -(-len(found) // domain.sample)])
     conditions = list(pinned)
     if more or conditions:
         paired, turns = _paired(domain), list(dict.fromkeys(WAYS))
@@ -84,11 +91,18 @@ def _sampled(domain: Domain) -> list[Case]:
     if placed < len(rows) or {case.inputs for case in found} != set(inputs):
         found += [Case(case.inputs, case.options, *next(ways)) for case in _lacking(domain, found, whole=False)]
     # Its turn may have given a row an input that shows little of it: integers, which have no gradient, or nothing but
-    # zeros, or a precision that a backend lacks. So each row meets the plainest input that it fits, too.
-    for row in dict.fromkeys(case.options for case in found):
+    # zeros, or a precision that a backend lacks. Such a row meets the plainest input that it fits, too.
+    told = {case.options for case in found if case.bits != 64 and _tells(domain.inputs[case.inputs])}
+    for row in dict.fromkeys(case.options for case in found if case.options not in told):
         plainest = next(Case(place, row) for place in inputs if domain.allows(Case(place, row)))
         found += [plainest] if plainest not in found else []
     return found
+
+
+def _tells(inputs: dict[str, Any]) -> bool:
+    """Whether inputs show what options do: each array has several numbers of a usual kind."""
+    arrays = [value for value in inputs.values() if isinstance(value, Draw)]
+    return all(value.kind in USUAL and np.prod(value.shape) > 1 for value in arrays)
 
 
 def _paired(domain: Domain) -> list[Case]:
