@@ -176,8 +176,7 @@ model += Exponential()(input="exp", output="y")
 model += Sine()(input="_exp", output="z")
 model += Add()(left="y", right="z", output=ml.IOKey("out"))
 """,
-    inputs={"exp": [normal(3), normal(2, 3)], "_exp": [normal(3), normal(2, 3)]},
-    where=lambda exp, _exp: exp.shape == _exp.shape,
+    inputs=[{"exp": normal(3), "_exp": normal(3)}, {"exp": normal(2, 3), "_exp": normal(2, 3)}],
 )
 def exp_names(exp, _exp):
     return {"out": np.exp(exp) + np.sin(_exp)}

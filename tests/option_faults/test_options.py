@@ -30,8 +30,7 @@ HERE = Path(__file__).parent
 FAULTS = read()
 KNOWN = domains(ROOT / "docs" / FOLDER)
 #: Models of faults that have no domain yet; their faults cannot be tried.
-WAITING = {"ArgMax", "ArgMin", "Concat", "Flatten", "LeakyRelu", "Max", "Softmax", "Sqrt", "Transpose",
-           "Variance"}  # fmt: skip
+WAITING: set[str] = set()
 
 
 def chosen(backend: str) -> list[str]:

@@ -62,7 +62,7 @@ class Domain:
     dtype
         Takes the options by name: the name of the outputs' dtype where an option sets it, else None.
     sample
-        How many cases of the sample are run, spread evenly, of a model that takes long to compile; 0 for all.
+        How many cases are run where not all is proved, of a model that takes long to compile; 0 for the usual number.
     source
         The file.
     """

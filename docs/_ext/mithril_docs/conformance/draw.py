@@ -21,6 +21,8 @@ from mithril_docs.conformance.values import Draw
 
 #: Turns of precision and of whether the shapes are told: none of these needs a case of its own.
 WAYS = [(32, False), (64, True), (16, False), (32, True), (64, False), (32, False), (16, True)]
+#: Cases of a model that are run where not all is proved, spread evenly over the others.
+MOST = 16
 #: Cases of each known defect that are always run, so that one that is gone is missed.
 WITNESSES = 2
 #: Kinds of arrays that show what options do.
@@ -34,18 +36,19 @@ Meeting = tuple[tuple[int, int], ...]
 
 
 def cases(domain: Domain, more: int = 0, pinned: Iterable[Callable[[Case], bool]] = ()) -> list[Case]:
-    """The cases of a model, the same in every run: every two values of its options meet, and each input is there.
+    """The cases of a model, the same in every run: of a list in which every two values of its options meet and each
+    input is there, :data:`MOST`.
 
     Parameters
     ----------
     more
-        Where it is not 0, each two values of options and inputs meet, and so many cases are drawn besides.
+        Where it is not 0, all of these, those in which each two values of options and inputs meet, and so many more.
     pinned
         Conditions of known defects: some cases of each are there in any case.
     """
     found = dict.fromkeys(_sampled(domain))
-    if domain.sample and not more:
-        found = dict.fromkeys([*found][:: -(-len(found) // domain.sample)])
+    if found and not more:
+        found = dict.fromkeys([*found][:: -(-len(found) // (domain.sample or MOST))])
     conditions = list(pinned)
     if more or conditions:
         paired, turns = _paired(domain), list(dict.fromkeys(WAYS))
