@@ -201,7 +201,7 @@ ROWS = {"input": normal(2, 3, 3), "w": normal(3), "b": normal(3)}
                 {"input": normal(2, 3, 1), "w": normal(1), "b": normal(1)},
             ]
             for keys in [["input", "w", "b"], ["input"], ["input", "w"], ["input", "b"]]
-            if "b" in keys or one["input"].kind in ("normal", "large")
+            if "b" in keys or one["input"].kind in ("normal", "large", "integers")
         ],
         {"input": normal(1, 1, 4096)},
     ],
