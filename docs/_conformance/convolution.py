@@ -210,7 +210,8 @@ def primitive_convolution1d(input, kernel, stride, padding, dilation, bias=None,
     inputs=with_sizes(
         IMAGES, {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)},
         {"stride": (2, 2)}, {"stride": (1, 2)}, {"stride": (2, 1)}, {"padding": (1, 0)},
-        {"padding": ((1, 0), (0, 2))}, {"dilation": (2, 2), "padding": (1, 1)}, {"dilation": (1, 2)},
+        {"padding": ((1, 0), (0, 2))}, {"dilation": (2, 2), "padding": (1, 1)},
+        {"dilation": (1, 2), "padding": (0, 1)},
         {"stride": 2}, {"padding": 1}, {"dilation": 1},
     ),
     where=layer_fits,
@@ -289,7 +290,7 @@ def max_pool2d(input, kernel_size, stride, padding, dilation):
     inputs=[
         {"input": run, "kernel_size": 2, "stride": 2, "padding": (0, 0), "dilation": 1} | other
         for run, other in [
-            *((run, {}) for run in RUNS),
+            *((run, {}) for run in RUNS if run.shape != (1, 1, 1)),
             *((RUNS[0], {"padding": padding}) for padding in [(1, 0), (0, 1), 1]),
             (RUNS[0], {"kernel_size": 3, "stride": 1}),
             (RUNS[0], {"stride": 1, "dilation": 2}),
@@ -306,7 +307,7 @@ def primitive_max_pool1d(input, kernel_size, stride, padding, dilation):
     inputs=[
         {"input": image, "kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)} | other
         for image, other in [
-            *((image, {}) for image in PICTURES),
+            *((image, {}) for image in PICTURES if image.shape != (1, 1, 1, 1)),
             *((PICTURES[0], {"padding": padding}) for padding in [(1, 0), ((1, 0), (0, 1)), 1]),
             *((PICTURES[0], {"kernel_size": size}) for size in [(1, 2), (3, 3), 2]),
             *((PICTURES[0], {"stride": stride}) for stride in [(1, 2), (2, 1), (1, 1), 2]),

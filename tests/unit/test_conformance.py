@@ -86,6 +86,8 @@ def meetings(cases: list[Case], whole: bool) -> set[tuple[Any, ...]]:
     return found
 
 
+#: Every backend that a test names, with every precision.
+OFFERED = dict.fromkeys(("numpy", "torch", "jax", "mlx"), {16, 32, 64})
 #: Domains of the pages whose combinations are few enough to look at all.
 SMALL = [
     name
@@ -491,7 +493,7 @@ def test_faults_are_brought_together_by_what_they_share(restricted: Domain) -> N
     wrong = [case for case in cases if restricted.chosen(case)["b"] == 1]
     found = [Fault("Restricted", name, case, "values", "output", "is 1, not 2") for case in wrong
              for name in ("numpy", "jax")]  # fmt: skip
-    [group] = judge.grouped(found, {"Restricted": cases}, {"Restricted": restricted})
+    [group] = judge.grouped(found, {"Restricted": cases}, {"Restricted": restricted}, OFFERED)
     assert (group.condition, group.backends, group.count) == ("b=1", ("numpy", "jax"), 2 * len(wrong))
     assert group.first.case == min(wrong, key=lambda case: judge.size(restricted, case))
 
@@ -584,7 +586,7 @@ WRONG = {
     "text": (DEFECT.replace('["Sum"]', '"Sum"'), "tried.toml, [no-sum]: models is no list of names"),
     "list": (DEFECT.replace('"keepdim"', '["keepdim"]'), "tried.toml, [no-sum]: when is no text"),
     "backend": (DEFECT.replace('"numpy"', '"cupy"'), "backends: cupy is none of numpy, torch, jax, mlx"),
-    "kind": (DEFECT.replace('"values"', '"raises"'), "kinds: raises is none of values, shape, "),
+    "kind": (DEFECT.replace('"values"', '"value"'), "kinds: value is none of values, shape, "),
     "python": (DEFECT.replace('"keepdim"', '"keepdim and"'), "tried.toml, [no-sum]: when is no Python: "),
     "name": (DEFECT.replace('"keepdim"', '"keepdims"'), "tried.toml, [no-sum]: when, for Sum: NameError: "),
     "model": (DEFECT.replace('"Sum"', '"Sums"'), "tried.toml, [no-sum]: no domain of Sums"),
