@@ -87,19 +87,21 @@ def meetings(cases: list[Case], whole: bool) -> set[tuple[Any, ...]]:
 
 
 #: Every backend that a test names, with every precision.
-OFFERED = dict.fromkeys(("numpy", "torch", "jax", "mlx"), {16, 32, 64})
+OFFERED = {name: {16, 32, 64} for name in ("numpy", "torch", "jax", "mlx")}
+#: More cases than any domain has.
+ALL = 10**6
 #: Domains of the pages whose combinations are few enough to look at all.
 SMALL = [
     name
     for name, domain in KNOWN.items()
-    if len(domain.inputs) * math.prod(map(len, domain.options.values())) <= draw.LOOKED
+    if len(domain.inputs) * math.prod(map(len, domain.options.values())) <= 1000
 ]
 
 
 @pytest.mark.parametrize("name", ["Restricted", *SMALL])
 def test_what_may_meet_meets(restricted: Domain, name: str) -> None:
     """Every input and every two options are there, and to prove all, every option with every input."""
-    domain = dataclasses.replace(KNOWN.get(name, restricted), sample=0)
+    domain = dataclasses.replace(KNOWN.get(name, restricted), sample=ALL)
     may = allowed(domain)
     sample, proof = draw.cases(domain), draw.cases(domain, more=5)
     assert {case.inputs for case in sample} == {case.inputs for case in may}
@@ -113,20 +115,21 @@ def test_what_may_meet_meets(restricted: Domain, name: str) -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_input_of_a_page_is_tried(name: str) -> None:
     """One that fits no options would stand there and say nothing."""
-    domain = dataclasses.replace(KNOWN[name], sample=0)
+    domain = dataclasses.replace(KNOWN[name], sample=ALL)
     assert {case.inputs for case in draw.cases(domain)} == set(range(len(domain.inputs)))
 
 
 def test_a_model_that_takes_long_runs_fewer_cases(restricted: Domain) -> None:
     """Of all that would be there, evenly; to prove all, all of them."""
-    few = dataclasses.replace(restricted, sample=5)
-    assert 3 <= len(draw.cases(few)) <= 5 and set(draw.cases(few)) < set(draw.cases(restricted))
-    assert draw.cases(few, more=5) == draw.cases(restricted, more=5)
+    few, every = (dataclasses.replace(restricted, sample=count) for count in (5, ALL))
+    assert 3 <= len(draw.cases(few)) <= 5 and set(draw.cases(few)) < set(draw.cases(every))
+    assert 5 < len(draw.cases(restricted)) <= draw.MOST
+    assert draw.cases(few, more=5) == draw.cases(every, more=5)
 
 
 def test_every_row_of_options_meets_an_input_that_shows_it(restricted: Domain) -> None:
     """Usual numbers in a precision that every backend has, or else the plainest input, in 32 bits."""
-    sample = draw.cases(restricted)
+    sample = draw.cases(dataclasses.replace(restricted, sample=ALL))
     for options in {case.options for case in sample}:
         plainest = next(n for n in range(len(restricted.inputs)) if restricted.allows(Case(n, options)))
         usual = [
