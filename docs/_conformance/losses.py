@@ -137,7 +137,7 @@ def cross_entropy_given(input, target, input_type, weights, categorical, robust,
         fits = fits and (input.kind in PROBABILITIES or input == SURE)
         # The default cutoff depends on the precision, which no reference knows.
         fits = fits and not (robust and cutoff is None and zeros_in(input))
-    if input_type == "log_probs" and input == SURE:
+    if input_type == "log_probs" and (input == SURE or input.kind in ("large", "full")):  # No logarithms of these.
         return False
     return fits and not (0 in input.shape and weights == "auto")
 
@@ -174,11 +174,13 @@ def cross_entropy(input, target, input_type, weights, categorical, robust, cutof
     elif weights == "auto":  # A class without targets has no terms to be weighted.
         weights = np.where(each > 0, each.sum() / count / np.where(each > 0, each, 1), 0)
     weights = np.reshape(weights, (count, *[1] * (input.ndim - 2)))
-    terms = np.where((target == 0) & ~np.isnan(logs), 0, -weights * target * logs)
+    unused = (target == 0) & (categorical | ~np.isnan(logs))
+    terms = np.where(unused, 0, -weights * target * logs)
     return terms.sum(axis=1)
 
 
 LABELS = given(1.0, 0.0, 1.0, 0.0, 1.0, 1.0)
+#: No infinite logits: 0 times infinity is NaN in PyTorch's own loss, too.
 BINARY = [
     {"input": normal(6), "target": LABELS},
     {"input": unit(6), "target": LABELS},
@@ -190,7 +192,6 @@ BINARY = [
     {"input": large(6), "target": LABELS},
     {"input": tiny(6), "target": LABELS},
     {"input": with_nan(6), "target": LABELS},
-    {"input": given(np.inf, -np.inf, 1.0, 2.0, -1.0, -2.0), "target": LABELS},
     {"input": unit(6), "target": full(0.0, 6)},
     {"input": unit(6), "target": full(1.0, 6)},
     {"input": unit(6), "target": integers(0, 2, 6)},

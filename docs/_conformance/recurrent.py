@@ -155,7 +155,7 @@ def encoded(inputs, hidden, cell, cell_type, p):
 MANY = [
     sequence(*rows) | states(rows[0], cell) | WEIGHTS[cell]
     for cell in WEIGHTS
-    for rows in [(3, 2, 1), (2, 2), (2,), (1, 1), (2, 1, 2)]
+    for rows in [(3, 2, 1), (1, 1), (2, 2), (2,), (3, 3), (4, 4), (2, 1, 2)]
 ]
 
 
