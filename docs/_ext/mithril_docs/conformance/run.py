@@ -118,8 +118,9 @@ def main(argv: list[str]) -> int:
         return not run_turns(alone, backend, options.timeout, keep_or_split, work, died)
 
     work = functools.partial(_run_all, folder=folder)
+    parts = 4 * jobs  # so that a process which is done early takes another part
+    turns = [todo[n::parts] for n in range(parts)]
     with ThreadPoolExecutor(jobs) as threads:
-        turns = [todo[n::jobs] for n in range(jobs)]
         lost = any(
             list(threads.map(lambda turn: run_turns(turn, backend, options.timeout, keep_or_split, work, died), turns))
         )
