@@ -11,7 +11,7 @@ from mithril_docs.conformance.domain import Refused, model
 from mithril_docs.conformance.values import Draw, booleans, given, halves, integers, normal, positive, reals
 
 SHAPES = [normal(), normal(1), normal(2, 1, 3), normal(1, 2, 1, 2), normal(0, 3)]
-WHOLE = [integers(-5, 6, 2, 3), booleans(2, 3)]
+WHOLE = [booleans(2, 3), integers(-5, 6, 2, 3), integers(-5, 6, 3), booleans(3)]
 INPUT = {"input": [*reals(2, 3), *SHAPES, *WHOLE]}
 INTEGERS = integers(1, 6, 3)
 TRUTHS = [booleans(2, 3), given(True, False, True)]
