@@ -92,9 +92,7 @@ OFFERED = {name: {16, 32, 64} for name in ("numpy", "torch", "jax", "mlx")}
 ALL = 10**6
 #: Domains of the pages whose combinations are few enough to look at all.
 SMALL = [
-    name
-    for name, domain in KNOWN.items()
-    if len(domain.inputs) * math.prod(map(len, domain.options.values())) <= 1000
+    name for name, domain in KNOWN.items() if len(domain.inputs) * math.prod(map(len, domain.options.values())) <= 1000
 ]
 
 
