@@ -57,14 +57,14 @@ def shell_variables(bin_folder: Path = Path("/usr/bin")) -> dict[str, str]:
 def homes(page: Page, ran: list[str]) -> list[str]:
     """The backends on which a page is taken home, of those that it ran on: one, or all where all is proved.
 
-    Of the long pages, those with a timeout of their own, every second one stays. Which ones, and on which backend the
+    Of the long pages, those with a timeout of their own, two of three stay. Which ones, and on which backend the
     others go, says a digest of the page's name and of :meth:`Page.digest` on the first backend. So it is the same in
     every run until the page's code changes, and all backends have their :data:`SHARES`.
     """
     if PROVE or not ran:
         return ran
     number = _number(page, ran[0])
-    if "timeout" in page.front and number // 100 % 2:
+    if "timeout" in page.front and number // 100 % 3:
         return []
     shares = [name for name in ran for _ in range(SHARES.get(name, 1))]
     return [shares[number % len(shares)]]
