@@ -37,7 +37,7 @@ from support.tiny import make_environment
 ALIKE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
 
 #: How often a backend is chosen, against one that is not here: NumPy compiles nothing, and is the fastest at home.
-SHARES = {"numpy": 2}
+SHARES = {"numpy": 4}
 
 #: Where libraries keep files of their own; at home nothing is there yet, and no setting of this machine's user counts.
 #: But see :func:`support.places.compiled`.
