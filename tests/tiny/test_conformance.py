@@ -192,7 +192,9 @@ def test_a_defect_that_is_gone_fails(ran: Ran, tmp_path: Path) -> None:
     tiny = ran.copy(tmp_path)
     gone = DEFECT.replace("prod-zero", "relu-wrong").replace("Prod", "Relu").replace("gradient", "values")
     (tiny.docs / FOLDER / "relu.toml").write_text(gone.replace(" and axis == -1", ""))
-    done = tiny.conform()
+    sample = tiny.conform()
+    assert sample.returncode == 0 and "not shown by this sample: relu-wrong" in sample.stdout
+    done = tiny.conform("--more", "5")
     assert done.returncode == 1
     assert [row for row in done.stdout.splitlines() if row.startswith("GONE ")] == [
         "GONE relu-wrong (relu.toml): no case shows it any more; take it out, and what its page says"
