@@ -288,6 +288,7 @@ def build_joint(models: Any, target_perplexity: float, threshold: str) -> Any:
 
 @model(
     "TsnePJoint",
+    sample=4,  # each of many seconds on JAX
     options={"target_perplexity": [1.5, 2.5, 20.0], "threshold": ["EPSILON", "MIN_POSITIVE_NORMAL"]},
     inputs={"squared_distances": [*SQUARES, EVEN]},
     where=in_seconds,
@@ -317,6 +318,7 @@ def fits_tsne(calculate_p_joint: bool, **others: Any) -> bool:
 
 @model(
     "TSNE",
+    sample=6,
     options={
         "prediction_dim": [2, 1, 3],
         "input_type": ["points", "distances", "powered_distances"],

@@ -83,7 +83,7 @@ def card(app: Sphinx, docname: str, model: str) -> list[nodes.Node]:
     tried = made.models[model]
     backends = [name for name in state.build.environments if name in made.environments]
     rows: list[list[Any]] = [["Option or input", "Tried", *(BACKENDS[name].title for name in backends)]]
-    for name, values in tried.values.items():
+    for name, values in sorted(tried.values.items(), key=lambda item: item[0] == "bits"):  # else in their order
         if name == "bits":
             rows.append(["bits", ", ".join(sorted(values, key=int)), *(_cell(values, b) for b in backends)])
         else:
