@@ -23,11 +23,13 @@ from mithril_docs.conformance import draw, judge
 from mithril_docs.conformance.domain import domains
 from mithril_docs.conformance.reference import right
 from mithril_docs.conformance.run import FOLDER, write_cases
+from mithril_docs.reference import package
 from option_faults.try_options import read
 from support.places import BACKENDS, EXTENSION, PROVE, ROOT, python_of
 
 HERE = Path(__file__).parent
 FAULTS = read()
+package.installed()  # the domains import it too, and then the stand-ins would come too late
 KNOWN = domains(ROOT / "docs" / FOLDER)
 #: Models of faults that have no domain yet; their faults cannot be tried.
 WAITING: set[str] = set()

@@ -462,7 +462,7 @@ def test_the_keyboard_reaches_a_reason(visit: Open) -> None:
     expect(reason).to_be_hidden()
     expect(sign).to_be_focused()
     page.keyboard.press("Tab")
-    expect(reason).to_contain_text("Trapezoid on PyTorch: works")
+    expect(reason).to_contain_text("Trapezoid on PyTorch: other numbers")
     page.get_by_label("Name or reason").focus()
     expect(reason).to_be_hidden()
 

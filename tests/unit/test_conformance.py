@@ -37,6 +37,7 @@ from mithril_docs.reference import package
 from support.places import EXTENSION, ROOT
 
 HERE = ROOT / "docs" / FOLDER
+package.installed()  # the domains import it too, and then the stand-ins would come too late
 KNOWN = domains(HERE)
 HEAD = """\
 import numpy as np

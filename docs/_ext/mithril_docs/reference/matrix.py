@@ -48,7 +48,7 @@ SIGNS = {
     Level.WORKS: Sign("✓", "works", "run and agree", "Runs, and was right with all that was tried"),
     Level.PARTLY: Sign("◐", "works in part", "work in part", "Runs, but its gradient, jit or a precision fails"),
     Level.DIFFERS: Sign(
-        "≠", "wrong numbers", "give wrong numbers", "Runs, but some results are wrong without an error"
+        "≠", "other numbers", "give other numbers", "Runs, but some results are wrong without an error"
     ),
     Level.FAILS: Sign("✗", "does not run", "do not run", "Raises an error"),
     Level.NOTHING: Sign("–", "not run", "were not run", "Not run: a class that only others build on"),
