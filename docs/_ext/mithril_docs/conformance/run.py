@@ -94,7 +94,7 @@ def main(argv: list[str]) -> int:
     if todo:
         kernel.preload(backend)
     jobs = max(options.jobs, 1)
-    todo.sort(key=lambda batch: -len(batch.cases))
+    todo.sort(key=lambda batch: (known[batch.name].sample == 0, -len(batch.cases)))  # those that take long first
     results: dict[str, list[Any]] = {batch.name: [None] * len(batch.cases) for batch in todo}
     noted: dict[str, dict[str, Any]] = {}
 

@@ -117,7 +117,7 @@ class Capability:
             return Summary(Level.NOTHING, (Reason(NONE, (), "This build did not run it."),))
         precisions = {key: words for key, words in self.precisions(backend).items() if key in bits}
         checks |= {f"{key} bits": Verdict(NO if words else YES, words) for key, words in precisions.items()}
-        silent = self.wrong.get(backend, [])
+        silent = self.wrong.get(backend, []) if checks["forward"].mark != NO else []
         level = _level(
             {verdict.mark for verdict in checks.values()} | ({DIFFERS} if silent else set()), checks["forward"].mark
         )
