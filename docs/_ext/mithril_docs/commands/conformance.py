@@ -24,8 +24,7 @@ from mithril_docs.conformance import draw, judge, verdict
 from mithril_docs.conformance.domain import Case, Domain, DomainsError, domains
 from mithril_docs.conformance.judge import DefectsError
 from mithril_docs.conformance.reference import right
-from mithril_docs.conformance.run import CASES, FOLDER, key_of, place_of, write_cases
-from mithril_docs.results import LayoutError
+from mithril_docs.conformance.run import CASES, FOLDER, kept_results, key_of, place_of, plain_cases, write_cases
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, code_digest, digest_of
 
 
@@ -130,11 +129,10 @@ def _rights(store: Store, folder: Path, known: dict[str, Domain], listed: dict[s
     found: dict[str, Any] = {}
     wanted = {}
     for name, domain in known.items():
-        told = [[case.inputs, case.options, case.bits, case.told, case.jit] for case in listed[name]]
-        wanted[name] = digest_of(told, domain.digest, code_digest("conformance"))
-        kept = _kept(store, place_of("reference", name))
-        if kept and kept["key"] == wanted[name]:
-            found[name] = kept["results"]
+        wanted[name] = digest_of(plain_cases(listed[name]), domain.digest, code_digest("conformance"))
+        kept = kept_results(store, place_of("reference", name), wanted[name])
+        if kept is not None:
+            found[name] = kept
     missing = [name for name in known if name not in found]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         work = [(folder, name, listed[name]) for name in missing]
@@ -159,23 +157,15 @@ def _right_of(work: tuple[Path, str, list[Case]]) -> list[Any]:
     return came
 
 
-def _kept(store: Store, place: str) -> dict[str, Any] | None:
-    """What the store holds; a damaged file counts for none."""
-    try:
-        return store.read_file(place)
-    except (CorruptEntryError, LayoutError):
-        return None
-
-
 def _read(store: Store, backend: str, known: dict[str, Domain], listed: dict[str, list[Case]]) -> dict[str, Any] | None:
     """The results of all cases on a backend, by model; None where some are missing or stale."""
     environment = store.environment(backend)
     found: dict[str, Any] = {}
     for name, domain in known.items():
-        kept = _kept(store, place_of(backend, name))
-        if kept is None or kept["key"] != key_of(domain, listed[name], backend, environment):
+        kept = kept_results(store, place_of(backend, name), key_of(domain, listed[name], backend, environment))
+        if kept is None:
             return None
-        found[name] = kept["results"]
+        found[name] = kept
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -29,7 +30,7 @@ from mithril_docs.conformance.domain import Case, Domain, domains
 from mithril_docs.conformance.reference import plain, rounded, trainable, wave
 from mithril_docs.execute import environment, kernel, touched
 from mithril_docs.models.turns import run_turns
-from mithril_docs.results import Environment
+from mithril_docs.results import Environment, LayoutError
 from mithril_docs.store import CannotWriteError, CorruptEntryError, Store, code_digest, digest_of
 
 #: The folder of the domains, beside the pages, and the file of the store that lists the cases.
@@ -55,8 +56,16 @@ def place_of(backend: str, model: str) -> str:
 
 def key_of(domain: Domain, cases: list[Case], backend: str, found: Environment) -> str:
     """What results depend on: the cases, the domain, the backend, the environment and the code that runs them."""
-    told = [[case.inputs, case.options, case.bits, case.told, case.jit] for case in cases]
-    return digest_of(told, domain.digest, backend, found.digest, code_digest(*ROOMS))
+    return digest_of(plain_cases(cases), domain.digest, backend, found.digest, code_digest(*ROOMS))
+
+
+def kept_results(store: Store, place: str, key: str) -> list[Any] | None:
+    """The results of a model that the store holds; None where they are stale, damaged or not there."""
+    try:
+        kept = store.read_file(place)
+    except (CorruptEntryError, LayoutError):
+        return None
+    return kept["results"] if kept and kept["key"] == key else None
 
 
 def main(argv: list[str]) -> int:
@@ -84,11 +93,7 @@ def main(argv: list[str]) -> int:
     todo = []
     for name, cases in wanted.items():
         key = key_of(known[name], cases, backend.name, found)
-        try:
-            kept = store.read_file(place_of(backend.name, name))
-        except CorruptEntryError:
-            kept = None
-        if options.force or kept is None or kept["key"] != key:
+        if options.force or kept_results(store, place_of(backend.name, name), key) is None:
             todo.append(Batch(name, tuple(cases)))
     start = time.perf_counter()
     if todo:
@@ -142,6 +147,11 @@ def main(argv: list[str]) -> int:
     return int(lost)
 
 
+def plain_cases(cases: list[Case]) -> list[tuple[Any, ...]]:
+    """Cases as JSON holds them."""
+    return [dataclasses.astuple(case) for case in cases]
+
+
 def read_cases(path: Path) -> dict[str, list[Case]]:
     """The list of cases, by model."""
     return {
@@ -153,8 +163,7 @@ def read_cases(path: Path) -> dict[str, list[Case]]:
 def write_cases(path: Path, cases: dict[str, list[Case]]) -> None:
     """Write the list of cases."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = {name: [[c.inputs, c.options, c.bits, c.told, c.jit] for c in found] for name, found in cases.items()}
-    path.write_text(json.dumps(rows))
+    path.write_text(json.dumps({name: plain_cases(found) for name, found in cases.items()}))
 
 
 def _run_all(todo: list[Batch], backend: Backend, results: Any, folder: Path) -> None:

@@ -17,13 +17,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mithril_docs.backends import BACKENDS
 from mithril_docs.build import npm
 from mithril_docs.build.records import collect
 from mithril_docs.conformance import verdict
 from mithril_docs.conformance.domain import Case, Domain, domains
-from mithril_docs.conformance.run import CASES, FOLDER, key_of, place_of, read_cases
+from mithril_docs.conformance.run import CASES, FOLDER, kept_results, key_of, place_of, read_cases
 from mithril_docs.gate import api, cluster, contain, environments, preflight, report
 from mithril_docs.gate.candidate import Candidate, CannotFetchError, fetch, installed
 from mithril_docs.gate.causes import group
@@ -283,22 +284,26 @@ def _case_tasks(gate: Gate) -> Iterator[Task]:
     if gate.cases:
         gate.results.root.mkdir(parents=True, exist_ok=True)
         shutil.copy(gate.store.root / CASES, gate.results.root)
-    for name, cases in gate.cases.items():
+    for name, backend, was, reach in _documented_cases(gate):
+        key = key_of(gate.domains[name], gate.cases[name], backend, gate.environments[backend])
+        if reach:
+            gate.reached.append(_named(reach))
+            if kept_results(gate.results, place_of(backend, name), key) is None:
+                yield Task("cases", backend, name, 1.0)
+        else:
+            gate.counts["reused"] += 1
+            gate.results.write_file(place_of(backend, name), was | {"key": key})
+
+
+def _documented_cases(gate: Gate) -> Iterator[tuple[str, str, dict[str, Any], set[tuple[str, str]]]]:
+    """Model, backend, what the documented version's cases gave, and the changes that it can depend on."""
+    for name in gate.cases:
         for backend in gate.backends:
             file = place_of(backend, name)
             was = gate.store.read_file(file)
-            if was is None or gate.environments[backend].error:
-                continue
-            reach = gate.changed.reach(_touched(gate, gate.store.root / file, was["key"]), set(), backend)
-            key = key_of(gate.domains[name], cases, backend, gate.environments[backend])
-            if reach:
-                gate.reached.append(_named(reach))
-                kept = gate.results.read_file(file)
-                if kept is None or kept["key"] != key:
-                    yield Task("cases", backend, name, 1.0)
-            else:
-                gate.counts["reused"] += 1
-                gate.results.write_file(file, was | {"key": key})
+            if was is not None and not gate.environments[backend].error:
+                touched = _touched(gate, gate.store.root / file, was["key"])
+                yield name, backend, was, gate.changed.reach(touched, set(), backend)
 
 
 def _documented(gate: Gate, page: Page, backend: str) -> Result | None:
@@ -410,19 +415,13 @@ def _compare(gate: Gate) -> None:
 
 def _compare_cases(gate: Gate) -> None:
     """Hold what the cases of conformance give against what they gave; which of the two is right is no question here."""
-    for name, cases in gate.cases.items():
-        for backend in gate.backends:
-            file = place_of(backend, name)
-            was = gate.store.read_file(file)
-            if was is None or gate.environments[backend].error:
-                continue
-            reach = gate.changed.reach(_touched(gate, gate.store.root / file, was["key"]), set(), backend)
-            gate.counts["compared"] += 1
-            if reach:
-                now = gate.results.read_file(file)
-                came = now["results"] if now else None
-                found = case_findings(gate.domains[name], backend, cases, was["results"], came, _named(reach))
-                gate.findings += found
+    for name, backend, was, reach in _documented_cases(gate):
+        gate.counts["compared"] += 1
+        if reach:
+            now = gate.results.read_file(place_of(backend, name))
+            came = now["results"] if now else None
+            domain, cases = gate.domains[name], gate.cases[name]
+            gate.findings += case_findings(domain, backend, cases, was["results"], came, _named(reach))
     made = verdict.read(gate.store)
     if gate.cases and made:  # what became of it is told here, so the site shows the documented version's
         made.environments = {name: found.digest for name, found in gate.environments.items()}
