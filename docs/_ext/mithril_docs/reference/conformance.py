@@ -13,6 +13,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -21,7 +22,7 @@ from mithril_docs.conformance import verdict
 from mithril_docs.conformance.run import FOLDER
 from mithril_docs.conformance.verdict import DIFFERS, FAILS, Cause, Tried, Verdict
 from mithril_docs.site.state import TOPIC_OF_CASES, digest, state_of, tells_of, titles
-from mithril_docs.site.tables import table
+from mithril_docs.site.tables import code, linked, table
 
 LOGGER = logging.getLogger(__name__)
 SIGNS = {FAILS: "✗", DIFFERS: "≠"}
@@ -74,9 +75,9 @@ def wrong_of(made: Verdict | None, model: str) -> dict[str, list[str]]:
     return found
 
 
-def card(app: Sphinx, docname: str, model: str) -> list[nodes.Node]:
+def card(env: BuildEnvironment, model: str) -> list[nodes.Node]:
     """What stands under a card: what the model was tried with, and what came of it on each backend."""
-    state = state_of(app)
+    state = state_of(env.app)
     made = state.verdict
     if made is None or model not in made.models:
         return []
@@ -87,11 +88,11 @@ def card(app: Sphinx, docname: str, model: str) -> list[nodes.Node]:
         if name == "bits":
             rows.append(["bits", ", ".join(sorted(values, key=int)), *(_cell(values, b) for b in backends)])
         else:
-            rows.append([_code(name), _listed(values), *(_cell(values, backend) for backend in backends)])
+            rows.append([code(name), _listed(values), *(_cell(values, backend) for backend in backends)])
     parts: list[nodes.Node] = [nodes.container("", table(rows), classes=["mb-conformance"])]
     causes = [made.causes[place] for place in tried.causes]
     if causes:
-        parts.append(_note(app, docname, model, causes))
+        parts.append(_note(env, model, causes))
     if tried.errors:
         parts.append(_details(tried, backends))
     caption = nodes.paragraph("", f"Tried with {tried.cases} combinations, against a reference", classes=["mb-caption"])
@@ -117,17 +118,17 @@ def _cell(values: dict[str, dict[str, str]], backend: str) -> nodes.Node:
 def _listed(values: Iterable[str]) -> nodes.Node:
     told = nodes.inline()
     for value in values:
-        told += [nodes.Text(", ")] * bool(told.children) + [_code(value)]
+        told += [nodes.Text(", ")] * bool(told.children) + [code(value)]
     return told
 
 
-def _note(app: Sphinx, docname: str, model: str, causes: list[Cause]) -> nodes.Node:
+def _note(env: BuildEnvironment, model: str, causes: list[Cause]) -> nodes.Node:
     """A red note of what is silently wrong."""
     listed = nodes.bullet_list()
     for cause in causes:
         row = nodes.paragraph()
         row += nodes.Text(cause.title if cause.name else f"{cause.title} on {titles(cause.backends)}: {cause.words}")
-        row += [nodes.Text(" ("), _link(app, docname, cause, "shown here"), nodes.Text(")")] if cause.page else []
+        row += [nodes.Text(" ("), _link(env, cause, "shown here"), nodes.Text(")")] if cause.page else []
         listed += nodes.list_item("", row)
     box = nodes.danger("", nodes.paragraph("", f"Silent wrong results of {model}:"), listed)
     return box
@@ -143,12 +144,9 @@ def _details(tried: Tried, backends: list[str]) -> nodes.Node:
     return nodes.raw("", made if rows else "", format="html")
 
 
-def _link(app: Sphinx, docname: str, cause: Cause, words: str) -> nodes.Node:
-    page, _, anchor = cause.page.partition("#")
-    if page not in app.env.found_docs:
-        return nodes.Text(words)
-    address = app.builder.get_relative_uri(docname, page) + (f"#{anchor}" if anchor else "")
-    return nodes.reference("", "", nodes.Text(words), refuri=address, internal=True)
+def _link(env: BuildEnvironment, cause: Cause, words: str) -> nodes.Node:
+    page, sign, anchor = cause.page.partition("#")
+    return linked(env, nodes.Text(words), page, sign + anchor)
 
 
 def _check_places(app: Sphinx, env: Any) -> None:
@@ -189,7 +187,7 @@ class DefectsDirective(SphinxDirective):
     def _short(self, causes: list[Cause]) -> list[nodes.Node]:
         rows: list[list[Any]] = [["Models", "What is wrong", "On"]]
         for cause in causes:
-            rows.append([self._models(cause), _link(self.env.app, self.env.docname, cause, cause.title),
+            rows.append([self._models(cause), _link(self.env, cause, cause.title),
                          titles(cause.backends)])  # fmt: skip
         return [nodes.container("", table(rows), classes=["mb-reference", "mb-defects"])]
 
@@ -210,7 +208,7 @@ class DefectsDirective(SphinxDirective):
 
     def _cause(self, cause: Cause) -> nodes.Node:
         kinds = ", ".join(KINDS.get(kind, kind) for kind in cause.kinds)
-        title = nodes.paragraph("", "", _link(self.env.app, self.env.docname, cause, cause.title))
+        title = nodes.paragraph("", "", _link(self.env, cause, cause.title))
         title["classes"].append("mb-caption")
         facts = nodes.paragraph("", "", self._models(cause))
         many = "combinations" if cause.count > 1 else "combination"
@@ -218,9 +216,9 @@ class DefectsDirective(SphinxDirective):
         words = cause.words[0].upper() + cause.words[1:]
         facts += nodes.Text(f"{cause.model} on {BACKENDS[cause.backend].title}: {words}.")
         start = nodes.raw("", "<details><summary>Program</summary>", format="html")
-        code = nodes.literal_block(cause.program, cause.program, language="python")
+        program = nodes.literal_block(cause.program, cause.program, language="python")
         end = nodes.raw("", "</details>", format="html")
-        return nodes.container("", title, facts, start, code, end, classes=["mb-reference", "mb-defect"])
+        return nodes.container("", title, facts, start, program, end, classes=["mb-reference", "mb-defect"])
 
     def _models(self, cause: Cause) -> nodes.Node:
         told = nodes.inline()
@@ -228,13 +226,5 @@ class DefectsDirective(SphinxDirective):
         for name in cause.models:
             told += [nodes.Text(", ")] * bool(told.children)
             page = models[name].card.page if name in models else ""
-            if page in self.env.found_docs:
-                address = self.env.app.builder.get_relative_uri(self.env.docname, page) + f"#mithril.models.{name}"
-                told += nodes.reference("", "", _code(name), refuri=address, internal=True)
-            else:
-                told += _code(name)
+            told += linked(self.env, code(name), page, f"#mithril.models.{name}")
         return told
-
-
-def _code(words: str) -> nodes.Node:
-    return nodes.literal(words, words)

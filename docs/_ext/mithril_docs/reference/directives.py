@@ -30,7 +30,7 @@ from mithril_docs.reference.capabilities import (
 )
 from mithril_docs.reference.matrix import MODELS
 from mithril_docs.site.state import TOPIC_OF_CASES, digest, state_of, tells_of
-from mithril_docs.site.tables import table
+from mithril_docs.site.tables import code, linked, table
 
 LOGGER = logging.getLogger(__name__)
 
@@ -140,10 +140,10 @@ class OptionsDirective(SphinxDirective):
         tells_of(self.env, f"{MODELS}-{name}")
         made: list[nodes.Node] = []
         if said:
-            made += [_box(_caption("Options")), options.listing(kind, said, self._linked(_code("ml.TBD"), TBD))]
+            made += [_box(_caption("Options")), options.listing(kind, said, linked(self.env, code("ml.TBD"), *TBD))]
         made.append(_box(*self._run(capability)))
         tells_of(self.env, f"{TOPIC_OF_CASES}-{name}")
-        made += conformance.card(self.env.app, self.env.docname, name)
+        made += conformance.card(self.env, name)
         if methods:
             made += [_box(_caption("Methods")), nodes.container("", *methods, classes=["mb-methods"])]
         return [*made, _box(*self._behind(capability.card))]
@@ -167,7 +167,7 @@ class OptionsDirective(SphinxDirective):
         rows = _capability_rows(capability)
         for row in rows:
             if row[0] == TITLES[C]:
-                row[0] = self._linked(nodes.inline("", row[0]), LACKING)
+                row[0] = linked(self.env, nodes.inline("", row[0]), *LACKING)
         run = nodes.container("", table(rows), classes=["mb-capabilities"])
         return [
             *parts,
@@ -188,14 +188,6 @@ class OptionsDirective(SphinxDirective):
         more = any(cell not in card.edges for cell in later)
         return [_caption("More examples, edge cases and limits" if more else "Edge cases and limits")]
 
-    def _linked(self, words: nodes.Node, place: tuple[str, str]) -> nodes.Node:
-        """Words that lead to a place, in sites that have its page."""
-        page, anchor = place
-        if page not in self.env.found_docs:
-            return words
-        address = self.env.app.builder.get_relative_uri(self.env.docname, page) + anchor
-        return nodes.reference("", "", words, refuri=address, internal=True)
-
 
 class SettingDirective(SphinxDirective):
     """``:::{setting} compile.jit``: an option's type and default from the live signature, and a target to link to.
@@ -214,8 +206,8 @@ class SettingDirective(SphinxDirective):
             raise self.error(f"the package has no option {name}")
         missing = parameter.default is parameter.empty
         rows: list[list[Any]] = [["Option", "Type", "Default", "Values"]]
-        default = "required" if missing else _code(repr(parameter.default))
-        rows.append([_code(name), _annotation(parameter), default, self.options.get("values", "any")])
+        default = "required" if missing else code(repr(parameter.default))
+        rows.append([code(name), _annotation(parameter), default, self.options.get("values", "any")])
         target = nodes.target("", "", ids=[nodes.make_id(f"option-{name}")])
         box = nodes.container(classes=["mb-reference"])
         box += table(rows)
@@ -233,7 +225,7 @@ def _annotation(parameter: inspect.Parameter) -> nodes.Node:
     stated = parameter.annotation
     if stated is parameter.empty:
         return nodes.Text("not stated")
-    return _code(stated if isinstance(stated, str) else inspect.formatannotation(stated))
+    return code(stated if isinstance(stated, str) else inspect.formatannotation(stated))
 
 
 def _box(*parts: nodes.Node) -> nodes.Node:
@@ -241,10 +233,10 @@ def _box(*parts: nodes.Node) -> nodes.Node:
     return nodes.container("", *parts, classes=["mb-reference"])
 
 
-def _caption(words: str, code: str = "") -> nodes.Element:
+def _caption(words: str, python: str = "") -> nodes.Element:
     caption = nodes.paragraph("", words, classes=["mb-caption"])
-    if code:
-        caption += _code(code)
+    if python:
+        caption += code(python)
     return caption
 
 
@@ -262,10 +254,10 @@ def _terminals(model: Any) -> list[list[Any]]:
         tensor = type(data).__name__ == "Tensor"
         kind = _type(data._type)
         rows.append([
-            _code(key),
+            code(key),
             "output" if key in outputs else "input",
             kind if not tensor else "tensor" if kind == ANYTHING else f"tensor of {kind}",
-            _code(_shape(shapes[key])) if tensor and shapes.get(key) is not None else "",
+            code(_shape(shapes[key])) if tensor and shapes.get(key) is not None else "",
             "" if key in outputs else _default(data, tensor),
         ])  # fmt: skip
     return rows
@@ -282,7 +274,7 @@ def _type(kind: Any) -> str:
 
 def _default(data: Any, tensor: bool) -> str | nodes.Node:
     if type(data.value).__name__ != "ToBeDetermined":
-        return _code(repr(data.value))
+        return code(repr(data.value))
     if not tensor:
         return "a value is needed"
     return "trainable" if data._differentiable else "data"
@@ -292,10 +284,6 @@ def _shape(shape: Any) -> str:
     if shape and isinstance(shape[0], list):  # several patterns, of which all hold
         return " and ".join(_shape(one) for one in shape)
     return f"[{', '.join(str(size) for size in shape)}]"
-
-
-def _code(words: str) -> nodes.Node:
-    return nodes.literal(words, words)
 
 
 def _capability_rows(capability: Capability) -> list[list[Any]]:
@@ -333,6 +321,6 @@ def _words(capability: Capability, offered: dict[str, frozenset[str]]) -> list[n
     listed = nodes.bullet_list(classes=["mb-ran"])
     for (what, words), backends in found.items():
         row = nodes.paragraph("", f"{what} on {', '.join(backends)}: ")
-        row += _code(words)
+        row += code(words)
         listed += nodes.list_item("", row)
     return [listed]

@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from docutils import nodes
 
 from mithril_docs.reference import package
+from mithril_docs.site.tables import code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +67,13 @@ def listing(kind: type, said: dict[str, Sentence], undecided: nodes.Node) -> nod
         term = nodes.term("", "", nodes.literal(name, str(parameter).partition(":")[0].partition("=")[0]))
         told = nodes.inline("", classes=["mb-type"])
         if name in hints:
-            told += _code(_type(hints[name]))
+            told += code(_type(hints[name]))
             if package.undecided() in _members(hints[name]):
                 told += [nodes.Text(" or "), undecided.deepcopy()]
         else:
-            told += [_code(said[name].type), nodes.Text(" (not annotated)")]
+            told += [code(said[name].type), nodes.Text(" (not annotated)")]
         if parameter.default is not parameter.empty:
-            told += [nodes.Text(", default "), _code(repr(parameter.default))]  # autodoc made it as it is written
+            told += [nodes.Text(", default "), code(repr(parameter.default))]  # autodoc made it as it is written
         elif parameter.kind is not parameter.VAR_KEYWORD:
             told += nodes.Text(", required")
         term += [nodes.Text(" "), told]
@@ -99,7 +100,3 @@ def _type(hint: Any) -> str:
     if inner := get_args(hint):
         return f"{get_origin(hint).__name__}[{', '.join(map(_type, inner))}]"
     return getattr(hint, "__name__", str(hint))
-
-
-def _code(words: str) -> nodes.Node:
-    return nodes.literal(words, words)

@@ -1,4 +1,4 @@
-"""Tables that directives make."""
+"""Tables that directives make, and what stands in them: code, and links to places of the site."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+from sphinx.environment import BuildEnvironment
 
 
 def table(rows: list[list[Any]]) -> nodes.Element:
@@ -26,6 +27,19 @@ def table(rows: list[list[Any]]) -> nodes.Element:
     frame = nodes.container(classes=["mb-table"])
     frame += made
     return frame
+
+
+def code(words: str) -> nodes.Node:
+    """Words as code."""
+    return nodes.literal(words, words)
+
+
+def linked(env: BuildEnvironment, words: nodes.Node, page: str, anchor: str = "") -> nodes.Node:
+    """Words that lead from the page being read to a place, in sites that have its page; ``anchor`` begins with #."""
+    if page not in env.found_docs:
+        return words
+    address = env.app.builder.get_relative_uri(env.docname, page) + anchor
+    return nodes.reference("", "", words, refuri=address, internal=True)
 
 
 def page_link(docname: str) -> nodes.Node:
