@@ -659,8 +659,6 @@ def test_a_bad_call_is_told_in_its_last_line(tmp_path: Path, words: tuple[str, .
 
 # The domains of the pages
 
-#: Pages of cards whose models do not all have a domain with all options yet, and why. One that is complete goes.
-NOT_YET: dict[str, str] = {}
 CARDS = {
     page.name.rpartition("/")[2]: found
     for page in find_pages(ROOT / "docs")
@@ -692,10 +690,9 @@ def lacking(card: Card) -> list[str]:
 
 
 def test_every_model_of_a_card_has_a_domain_with_every_option() -> None:
-    """Against the live signatures. Where this fails, a domain lacks what is named, or a page must leave ``NOT_YET``."""
+    """Against the live signatures. Where this fails, a domain lacks what is named."""
     found = {page: [what for card in some for what in lacking(card)] for page, some in CARDS.items()}
-    assert {page: what for page, what in found.items() if what and page not in NOT_YET} == {}
-    assert {page for page, what in found.items() if what} == NOT_YET.keys()
+    assert {page: what for page, what in found.items() if what} == {}
 
 
 @pytest.mark.parametrize("name", [name for name, domain in KNOWN.items() if not domain.code])
