@@ -434,7 +434,9 @@ print(compiled.evaluate_gradients(params, data, output_gradients=waves))
 
 
 def shown(value: Any) -> str:
-    """A value of an option as Python: members of enumerations by name."""
+    """A value of an option or input as Python: members of enumerations by name, given numbers as they are written."""
+    if isinstance(value, Draw) and value.kind == "given":
+        return f"given({value.extra[0]})"
     if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, tuple | list):

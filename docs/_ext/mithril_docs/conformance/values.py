@@ -35,8 +35,6 @@ class Draw:
         return Draw(kind, self.shape, extra)
 
     def __repr__(self) -> str:
-        if self.kind == "given":
-            return f"given({self.extra[0]})"
         return f"{self.kind}({', '.join(map(repr, (*self.extra, *self.shape)))})"
 
 
